@@ -18,9 +18,10 @@ import pytest
 
 from bot.config.entries import ModelConfig
 from bot.media.voice import MARK
+from bot.sandbox import painter
 from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.sandbox.ai_studio.wire import count_tokens
-from bot.sandbox.media import landscapes, ogg
+from bot.sandbox.media import ogg
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY
@@ -42,7 +43,7 @@ PRICES = {
 }  # fmt: skip
 MUCH = {"monthly_money": Decimal(1000), **PRICES}
 BOOKED = "SELECT user, chat, model, mode, units, cost FROM usage WHERE mode NOT IN ('sync', 'image')"
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 DEAR = {"inputTextTokens": "990", "completionTokens": "10", "totalTokens": "1000"}
 YES = Answer(["yes"], usage={"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"})
 

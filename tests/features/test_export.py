@@ -17,7 +17,7 @@ from sqlalchemy import insert
 from bot.config.entries import ModelConfig
 from bot.features import data_export
 from bot.features.privacy import grouped
-from bot.sandbox.media.landscapes import draw
+from bot.sandbox.painter import draw
 from bot.sandbox.telegram.state import Message
 from bot.storage.store import Tx
 from bot.storage.tables.history import blobs

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bot.sandbox.media.landscapes import draw
+from bot.sandbox.painter import draw
 from bot.sandbox.telegram.flood_limits import SPEAKING
 from bot.sandbox.telegram.server_facade import buttons_of, text_of
 from bot.sandbox.telegram.state import Message

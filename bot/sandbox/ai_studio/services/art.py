@@ -15,11 +15,11 @@ from typing import Any, Literal
 from aiohttp import web
 
 from bot.clock import Clock
+from bot.sandbox import painter
 from bot.sandbox.ai_studio.operations import PICTURE, Operations
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.validation import ART_MODELS, Access, any_model, check_text
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, get, integer, json_response, mapping
-from bot.sandbox.media import landscapes
 
 LONGEST_PROMPT = 500
 SIZE = re.compile(r"([1-9]\d{2,3})x([1-9]\d{2,3})")
@@ -77,14 +77,14 @@ class Art:
         if outcome in WRONG:
             return [{"b64_json": image} for image in [WRONG[outcome].get("image")] if image]
         seed = secrets.randbelow(2**63)
-        drawn = outcome or await asyncio.to_thread(landscapes.draw, prompt, seed, width, height)
+        drawn = outcome or await asyncio.to_thread(painter.draw, prompt, seed, width, height)
         return [{"b64_json": base64.b64encode(drawn).decode()}] if isinstance(drawn, bytes) else []
 
     def _open(self, prompt: str, seed: int, width: int, height: int) -> Json:
         outcome = self.outcomes.popleft() if self.outcomes else None
 
         async def draw() -> Mapping[str, object]:
-            jpeg = await asyncio.to_thread(landscapes.draw, prompt, seed or secrets.randbelow(2**63), width, height)
+            jpeg = await asyncio.to_thread(painter.draw, prompt, seed or secrets.randbelow(2**63), width, height)
             return _response(base64.b64encode(jpeg).decode())
 
         given = _response(base64.b64encode(outcome).decode()) if isinstance(outcome, bytes) else WRONG.get(outcome)
