@@ -40,6 +40,7 @@ from bot.telemetry import incidents
 
 log = logging.getLogger(__name__)
 
+PARTS = ("telegram", "ai_studio", "page")  # what can be started alone
 PAGE = Path(__file__).with_name("page")
 FIRST_PORT = 8765
 ENDPOINT_PORT, ENDPOINT_SECRET = 8443, "sandbox-sandbox-sandbox"  # of an App's own endpoints
@@ -91,17 +92,21 @@ class Sandbox:
         self._incidents_size = _size(self._incidents)
         self._told_codes = {one.code for one in incidents.read_incidents(self._incidents)}
 
-    async def start(self, port: int | None = None) -> str:
-        """Start everything and return the address of the page. Raises `ConfigError` if `port` is taken."""
+    async def start(self, port: int | None = None, only: str = "") -> str:
+        """Start everything and return the address of the page; or `only` one of `PARTS`, and return its address. A page
+        alone shows the kept chats, without a bot. Raises `ConfigError` for another part and for a `port` that is taken.
+        """
+        if only not in ("", *PARTS):
+            raise ConfigError(f"--only {only}: there is no such part; known: {', '.join(PARTS)}")
         self._load()
-        telegram_url, _ = await self.telegram.start(), await self.studio.start()
-        await self.start_grpc()
-        services = self._services(telegram_url)
+        services = await self._serve(only, port or 0)
+        if only in ("telegram", "ai_studio"):
+            self._write_settings(self.env_file, services)
+            return self.telegram.url or self.studio.url
         self._fixed = self._settings(services)
-        by_hand = {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]}
-        self._write(self.env_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in by_hand.items()))
+        self._write_settings(self.env_file, {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]})
         own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
-        self._write(self.commands_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in own.items()))
+        self._write_settings(self.commands_file, own)
         desk = DeskRules(self.directory, self.telegram.clock)
         if not self.command:
             desk.begin()
@@ -111,7 +116,7 @@ class Sandbox:
             self.telegram,
             self.studio,
             self.bot.state,
-            self.bot.control,
+            _no_bot if only else self.bot.control,
             trials=self.trials,
             handbook=Handbook(self.directory),
             desk=desk,
@@ -129,8 +134,26 @@ class Sandbox:
         self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         self.url = await _listen(self._runner, port)
-        await self.bot.start()
+        if not only:
+            await self.bot.start()
         return self.url
+
+    async def _serve(self, only: str, port: int) -> dict[str, str]:
+        """Start both servers, or the one that is wanted alone, on its port. Returns the settings with which any bot
+        uses them.
+        """
+        services = {"SPEECH": "on", "ACCESS": "open"}
+        try:
+            if only in ("", "telegram"):
+                url = await self.telegram.start(port if only else 0)
+                services |= {"BOT_TOKEN": self.telegram.token, "TELEGRAM_API_URL": url}
+            if only in ("", "ai_studio"):
+                await self.studio.start(port if only else 0)
+                await self.start_grpc()
+                services |= {name.upper(): value for name, value in self.studio.settings().items()}
+        except OSError as error:
+            raise ConfigError(f"--port {port} is taken: {error.strerror}") from None
+        return services
 
     async def start_grpc(self) -> None:
         """Start the gRPC server, if the extra `grpc` is installed. Datasets, batch runs and tuning take less time than
@@ -178,16 +201,6 @@ class Sandbox:
         if self.bot is not None:
             self._tell("  A file has changed: the bot starts again.")
             await self.bot.control("restart")
-
-    def _services(self, telegram_url: str) -> dict[str, str]:
-        """The settings with which any bot uses the servers of this sandbox."""
-        return {
-            "BOT_TOKEN": self.telegram.token,
-            "TELEGRAM_API_URL": telegram_url,
-            **{name.upper(): value for name, value in self.studio.settings().items()},
-            "SPEECH": "on",
-            "ACCESS": "open",
-        }
 
     def _settings(self, services: Mapping[str, str]) -> dict[str, str]:
         settings = {
@@ -271,6 +284,9 @@ class Sandbox:
         self._saved = self.hub.seq
         self._write(self._file, json.dumps(self.telegram.dump()))
 
+    def _write_settings(self, path: Path, settings: Mapping[str, str]) -> None:
+        self._write(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
+
     def _write(self, path: Path, text: str) -> None:
         part = path.with_suffix(".part")
         private(part).write_text(text)
@@ -278,23 +294,34 @@ class Sandbox:
 
 
 async def serve(
-    directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = (), watched: Path | None = None
+    directory: Path,
+    port: int | None,
+    *,
+    browser: bool,
+    bot: Sequence[str] = (),
+    watched: Path | None = None,
+    only: str = "",
 ) -> None:
-    """Run the sandbox until Ctrl-C. No process is left running afterwards. The bot is started again whenever a file of
-    the folder `watched` changes.
+    """Run the sandbox, or `only` one of `PARTS`, until Ctrl-C. No process is left running afterwards. The bot is
+    started again whenever a file of the folder `watched` changes.
     """
     sandbox = Sandbox(directory, bot, tell=typer.echo)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:
-        url = await sandbox.start(port)
-        typer.echo(
-            f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
-            f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
-            f"  Commands about this bot (govorun batch, eval, tune, kb): set -a; . {sandbox.commands_file}; set +a\n"
-        )
-        if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        url = await sandbox.start(port, only)
+        typer.echo(f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}")
+        if only != "page":
+            typer.echo(f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}")
+        if not only:
+            commands = f"set -a; . {sandbox.commands_file}; set +a"
+            typer.echo(f"  Commands about this bot (govorun batch, eval, tune, kb): {commands}\n")
+        if (
+            browser
+            and only in ("", "page")
+            and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+        ):
             webbrowser.open(url)
         tasks = [asyncio.create_task(sandbox.keep())]
         if watched is not None:
@@ -318,6 +345,11 @@ def _made(directory: Path) -> Path:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
+
+
+async def _no_bot(_action: str) -> None:
+    """Refuse what the page would do to a bot."""
+    raise ValueError("this page was started alone: it has no bot")
 
 
 async def _index(_request: web.Request) -> web.FileResponse:
