@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox import faults
-from bot.sandbox.ai_studio.quota import LIMITS, rate_quota, session_quota
+from bot.sandbox.ai_studio.core import LIMITS, rate_quota, session_quota
 from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Problem, encode, problem_json
 from bot.sandbox.faults import Fault
 

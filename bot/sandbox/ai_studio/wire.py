@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
@@ -21,7 +21,9 @@ from bot.sandbox.faults import Fault
 
 Shape = Literal["stream", "unary", "openai", "speech"]
 Json = dict[str, Any]
+Reply = Json | web.StreamResponse  # of a handler: the JSON of the answer, or the whole answer
 Row = TypeVar("Row")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
 
@@ -61,7 +63,7 @@ class ReceivedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route of the server.
+    """One route of the server. Handlers declare theirs (`route`).
 
     A `public` route needs no key. `streams`: its answers are streams, which a random fault may cut. The body of a `raw`
     route is not JSON; the parameters of its URL are taken instead.
@@ -70,8 +72,7 @@ class Route:
     name: str
     path: str
     shape: Shape
-    handler: Callable[[Call], Awaitable[web.StreamResponse]]
-    method: Literal["GET", "POST", "PATCH", "DELETE", "*"] = "POST"
+    method: str
     public: bool = False
     streams: bool = False
     raw: bool = False
@@ -92,6 +93,27 @@ class Call:
 
     def __post_init__(self) -> None:
         self.headers = reply_headers(self.request.headers.get("x-client-request-id", ""))
+
+    @property
+    def id(self) -> str:
+        """The id in the path."""
+        return self.request.match_info["id"]
+
+
+def route(where: str, name: str, *, shape: Shape | None = None, **how: bool) -> Callable[[Handler], Handler]:
+    """Declare what a handler answers ("GET /v1/models"), by which name, and `how` (see `Route`). The form of its errors
+    follows from the path.
+    """
+    method, _, path = where.partition(" ")
+    found = Route(
+        name, path, shape or next(shape for start, shape in SHAPES.items() if path.startswith(start)), method, **how
+    )
+
+    def mark(handler: Handler) -> Handler:
+        ROUTES[handler] = found
+        return handler
+
+    return mark
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
@@ -196,6 +218,8 @@ def page(rows: Sequence[Row], size: int, token: str, *, empty_last: bool = False
     return list(rows[start:end]), str(end) if more else ""
 
 
+ROUTES: dict[Callable[..., Any], Route] = {}  # of all handlers
+SHAPES: dict[str, Shape] = {"/v1/": "openai", "/speech/": "speech", "/": "unary"}  # by the beginnings of paths
 MOST_ROWS, USUAL_ROWS = 1_000, 100
 HTTP_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
 GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}

@@ -23,7 +23,7 @@ from bot.clock import Clock
 from bot.sandbox.ai_studio.batch import line_checks, parquet
 from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.operations import Operations, moment, new_id
-from bot.sandbox.ai_studio.operations import CREATOR
+from bot.sandbox.ai_studio.core import CREATOR
 from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
 from bot.sandbox.ai_studio.wire import Problem, page
 from bot.sandbox.faults import Faults

@@ -13,7 +13,7 @@ from yandex.cloud.operation.operation_service_pb2 import CancelOperationRequest,
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.batch.caller import Caller
-from bot.sandbox.ai_studio.quota import DAY, Quotas
+from bot.sandbox.ai_studio.core import DAY, Quotas
 from bot.sandbox.ai_studio.wire import Problem
 
 CANCELED = 1

@@ -26,7 +26,7 @@ from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.datasets import Datasets
 from bot.sandbox.ai_studio.batch.models import BatchModels, damage
 from bot.sandbox.ai_studio.batch.operations import CANCELED, Operations, moment, new_id
-from bot.sandbox.ai_studio.operations import CREATOR
+from bot.sandbox.ai_studio.core import CREATOR
 from bot.sandbox.ai_studio.validation import Uri
 from bot.sandbox.ai_studio.wire import Problem, page
 from bot.sandbox.faults import Faults

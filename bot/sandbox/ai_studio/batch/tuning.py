@@ -18,7 +18,7 @@ from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.datasets import Dataset, Datasets
 from bot.sandbox.ai_studio.batch.models import BatchModels
 from bot.sandbox.ai_studio.batch.operations import CANCELED, Operations, moment, new_id
-from bot.sandbox.ai_studio.operations import CREATOR
+from bot.sandbox.ai_studio.core import CREATOR
 from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Uri
 from bot.sandbox.ai_studio.wire import Json, Problem, page
 from bot.sandbox.faults import Faults

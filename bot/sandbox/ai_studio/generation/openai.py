@@ -13,25 +13,21 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
-
-from bot.clock import Clock
+from bot.sandbox.ai_studio.core import Core, Part
 from bot.sandbox.ai_studio.faults import fail
 from bot.sandbox.ai_studio.generation import writer
 from bot.sandbox.ai_studio.generation.calls import delta_calls, whole_calls
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_request
 from bot.sandbox.ai_studio.generation.writer import Answer, AnswerSource, PendingAnswer, Piece, Quirk, Step
-from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.embeddings import Embeddings, dimension
 from bot.sandbox.ai_studio.validation import (
     ART_MODELS,
     EMBEDDINGS,
     TEXT_MODELS,
     V2_EMBEDDINGS,
-    Access,
     any_model,
 )
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, encode, json_response
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, count_tokens, encode, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +70,16 @@ class Completion:
         return b"data: " + encode({**self.head("chat.completion.chunk"), **rest}) + b"\n\n"
 
 
-class OpenAi:
+class OpenAi(Part):
     """The routes of the OpenAI-compatible API."""
 
-    def __init__(
-        self, *, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource, embeddings: Embeddings
-    ) -> None:
-        self._clock = clock
-        self._access = access
-        self._quotas = quotas
+    def __init__(self, core: Core, source: AnswerSource, embeddings: Embeddings) -> None:
+        super().__init__(core)
         self._source = source
         self._embeddings = embeddings
 
-    async def models(self, call: Call) -> web.Response:
+    @route("GET /v1/models", "models")
+    async def models(self, call: Call) -> Reply:
         """Handle `GET /v1/models`: list the models that the folder has, and the embedding models."""
         folder = call.request.headers.get("openai-project", call.folder)
         self._access.check_folder(folder)
@@ -95,13 +88,14 @@ class OpenAi:
         names += [(f"art://{folder}/{name}/latest", "Yandex") for name in ART_MODELS if name in has]
         names += [(f"emb://{folder}/{name}/latest", "Yandex") for name in sorted(EMBEDDINGS | V2_EMBEDDINGS)]
         rows = [{"id": id, "object": "model", "owned_by": owner, "created": 0} for id, owner in names]
-        return json_response(call, {"object": "list", "data": rows})
+        return {"object": "list", "data": rows}
 
-    async def chat(self, call: Call) -> web.StreamResponse:
+    @route("POST /v1/chat/completions", "chat/completions", streams=True)
+    async def chat(self, call: Call) -> Reply:
         """Handle `POST /v1/chat/completions`: return an answer, whole or as a stream."""
         request = openai_request(call, self._access, call.body)
 
-        async def write(pending: PendingAnswer) -> web.StreamResponse:
+        async def write(pending: PendingAnswer) -> Reply:
             chat = self._completion(call, request, pending.answer)
             if not request.streams:
                 return await self._whole(call, chat, pending)
@@ -112,7 +106,8 @@ class OpenAi:
         with self._quotas.session():
             return await self._source.respond(call, request, "text/event-stream", write)
 
-    async def embeddings(self, call: Call) -> web.Response:
+    @route("POST /v1/embeddings", "embeddings")
+    async def embeddings(self, call: Call) -> Reply:
         """Handle `POST /v1/embeddings`: return the vectors of one or more texts, or of lists of token ids, as numbers
         or in base64.
 
@@ -130,7 +125,7 @@ class OpenAi:
         ]
         count = sum(count_tokens(text) + 2 for text in texts)
         usage = {"prompt_tokens": count, "total_tokens": count}
-        return json_response(call, {"object": "list", "model": model, "data": rows, "usage": usage})
+        return {"object": "list", "model": model, "data": rows, "usage": usage}
 
     def _completion(self, call: Call, request: TextRequest, answer: Answer) -> Completion:
         uri, quirks = request.uri, answer.quirks
@@ -163,7 +158,7 @@ class OpenAi:
         if chat.is_open and "no_usage" not in chat.quirks:
             yield chat.usage_chunk(count), False
 
-    async def _whole(self, call: Call, chat: Completion, pending: PendingAnswer) -> web.StreamResponse:
+    async def _whole(self, call: Call, chat: Completion, pending: PendingAnswer) -> Reply:
         step = Step("", "", 0, "FINAL", last=True)
         async for newest in self._source.steps(pending, writer.sentences, chat.request.limit):
             step = newest
@@ -177,7 +172,7 @@ class OpenAi:
             message["reasoning_content"] = chat.answer.thought
         choice = {"index": 0, "message": message, "finish_reason": FINISH[step.status]}
         usage = {"usage": chat.counted(step.tokens)} if "no_usage" not in chat.quirks else {}
-        return json_response(call, {**chat.head("chat.completion"), "choices": [choice], **usage})
+        return {**chat.head("chat.completion"), "choices": [choice], **usage}
 
 
 def _texts(given: Any) -> list[str]:

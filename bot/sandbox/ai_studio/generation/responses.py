@@ -10,18 +10,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
-
-from bot.clock import Clock
+from bot.sandbox.ai_studio.core import Core, Part
 from bot.sandbox.ai_studio.faults import fail
 from bot.sandbox.ai_studio.generation.response_events import ResponseParts, events
 from bot.sandbox.ai_studio.generation.response_input import as_chat
 from bot.sandbox.ai_studio.generation.response_store import Items, ResponseStore, StoredResponse
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_request
 from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, sentences
-from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response, mapping, page_of
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, mapping, page_of, route
 from bot.sandbox.scripted import model as scripted
 
 
@@ -34,7 +30,7 @@ class Asked:
     sent: int
 
 
-class Responses:
+class Responses(Part):
     """The routes of the Responses API.
 
     `agents` are the prompts of the console's agents by id. `pages` are the addresses that a web search finds. A
@@ -42,18 +38,17 @@ class Responses:
     id) for a question.
     """
 
-    def __init__(self, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource) -> None:
+    def __init__(self, core: Core, source: AnswerSource) -> None:
+        super().__init__(core)
         self.agents: dict[str, str] = {"fvtsandboxagent000000": "You are the agent of the sandbox."}
         self.search_files: Callable[[str, str], Sequence[Json]] = lambda _store, _question: ()
         self.pages = ["https://example.com/news", "https://ya.ru/"]
         self.seconds, self.polls = 0.0, 0
         self.store = ResponseStore()
-        self._clock = clock
-        self._access = access
-        self._quotas = quotas
         self._source = source
 
-    async def create(self, call: Call) -> web.StreamResponse:
+    @route("POST /v1/responses", "responses", streams=True)
+    async def create(self, call: Call) -> Reply:
         """Handle `POST /v1/responses`: write a response, whole, as a stream or in the background."""
         asked = self._read(call)
         question = scripted.question(asked.request.messages)
@@ -64,7 +59,7 @@ class Responses:
             raise Problem(3, "file_search takes one vector store")
         files = self.search_files(stores[0], question)[:MOST_FILES] if stores and question else ()
 
-        async def write(pending: PendingAnswer) -> web.StreamResponse:
+        async def write(pending: PendingAnswer) -> Reply:
             parts = ResponseParts(
                 id=str(uuid.uuid4()), model=str(asked.request.uri), created=int(self._clock.time()),
                 prompt=asked.request.prompt_tokens, request=call.body,
@@ -79,7 +74,8 @@ class Responses:
         with self._quotas.session():
             return await self._source.respond(call, asked.request, "text/event-stream", write)
 
-    async def get(self, call: Call) -> web.Response:
+    @route("GET /v1/responses/{id}", "response")
+    async def get(self, call: Call) -> Reply:
         """Handle `GET /v1/responses/{id}`: return a response. Raises `Problem` 12 if a stream of it is asked for."""
         stored = self._find(call)
         if call.body.get("stream") == "true":
@@ -87,32 +83,36 @@ class Responses:
         running = stored.is_running(self._clock.monotonic())
         stored.polls_left -= 1
         hidden: Json = {"status": "in_progress", "output": [], "output_text": "", "usage": None}
-        return json_response(call, {**stored.value, **(hidden if running else {})})
+        return {**stored.value, **(hidden if running else {})}
 
-    async def delete(self, call: Call) -> web.Response:
+    @route("DELETE /v1/responses/{id}", "response/delete")
+    async def delete(self, call: Call) -> Reply:
         """Handle `DELETE /v1/responses/{id}`: delete a response."""
         id = self._find(call).value["id"]
         del self.store.responses[id]
-        return json_response(call, {"id": id, "object": "response", "deleted": True})
+        return {"id": id, "object": "response", "deleted": True}
 
-    async def cancel(self, call: Call) -> web.Response:
+    @route("POST /v1/responses/{id}/cancel", "response/cancel")
+    async def cancel(self, call: Call) -> Reply:
         """Handle `POST /v1/responses/{id}/cancel`. Raises `Problem` 3 for a response that is completed."""
         stored = self._find(call)
         if not stored.is_running(self._clock.monotonic()):
             raise Problem(3, "the response is completed already")
         stored.value = {**stored.value, "status": "cancelled", "output": [], "output_text": ""}
         stored.due, stored.polls_left = self._clock.monotonic(), 0
-        return json_response(call, stored.value)
+        return stored.value
 
-    async def input_items(self, call: Call) -> web.Response:
+    @route("GET /v1/responses/{id}/input_items", "response/items")
+    async def input_items(self, call: Call) -> Reply:
         """Handle `GET /v1/responses/{id}/input_items`: return one page of the items of the request, newest first."""
         stored = self._find(call)
-        return json_response(call, page_of(stored.items[-stored.sent :], call.body))
+        return page_of(stored.items[-stored.sent :], call.body)
 
-    async def input_tokens(self, call: Call) -> web.Response:
+    @route("POST /v1/responses/input_tokens", "response/tokens")
+    async def input_tokens(self, call: Call) -> Reply:
         """Handle `POST /v1/responses/input_tokens`: count the tokens of a request's prompt, without answering it."""
         count = self._read(call).request.prompt_tokens
-        return json_response(call, {"object": "response.input_tokens", "input_tokens": count})
+        return {"object": "response.input_tokens", "input_tokens": count}
 
     def _read(self, call: Call) -> Asked:
         body = call.body
@@ -129,7 +129,7 @@ class Responses:
         return Asked(openai_request(call, self._access, chat), [*history, *given], len(given))
 
     def _find(self, call: Call) -> StoredResponse:
-        return self.store.response(call.request.match_info["id"])
+        return self.store.response(call.id)
 
     async def _pieces(self, call: Call, asked: Asked, found: AsyncIterator[Json]) -> AsyncIterator[Piece]:
         number = 0
@@ -140,16 +140,14 @@ class Responses:
             if last:
                 self._keep(call, asked, event["response"])
 
-    async def _whole(
-        self, call: Call, asked: Asked, found: AsyncIterator[Json], parts: ResponseParts
-    ) -> web.StreamResponse:
+    async def _whole(self, call: Call, asked: Asked, found: AsyncIterator[Json], parts: ResponseParts) -> Reply:
         value: Json = {}
         async for event in found:
             value = event.get("response", value)
         if call.fault is not None:
             return await fail(call, call.fault)
         self._keep(call, asked, value)
-        return json_response(call, parts.value("queued") if call.body.get("background") is True else value)
+        return parts.value("queued") if call.body.get("background") is True else value
 
     def _keep(self, call: Call, asked: Asked, value: Mapping[str, Any]) -> None:
         """Keep a response, unless `store` is false, and add it to the conversation that the request names."""

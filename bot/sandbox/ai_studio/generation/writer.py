@@ -13,13 +13,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aiohttp import web
-
 from bot.clock import Clock
 from bot.errors import ModelError
 from bot.sandbox.ai_studio.faults import Stream, fail
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Problem, count_tokens
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Problem, Reply, count_tokens
 from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.scripted import model
 from bot.sandbox.scripted import tools as scripted_tools
@@ -83,7 +81,7 @@ class Step:
     last: bool
 
 
-Write = Callable[[PendingAnswer], Awaitable[web.StreamResponse]]
+Write = Callable[[PendingAnswer], Awaitable[Reply]]
 
 
 class AnswerSource:
@@ -103,9 +101,7 @@ class AnswerSource:
         self._clock = clock
         self._faults = faults
 
-    async def respond(
-        self, call: Call, request: TextRequest, kind: str, write: Write
-    ) -> web.StreamResponse:  # fmt: skip
+    async def respond(self, call: Call, request: TextRequest, kind: str, write: Write) -> Reply:
         """Answer a request with what comes next: a fault, a body byte for byte, or what `write` makes of an answer.
 
         `kind` is the content type of a body that has none of its own.

@@ -38,8 +38,8 @@ from bot.sandbox.ai_studio.batch.models import BatchModels
 from bot.sandbox.ai_studio.batch.operations import Operations
 from bot.sandbox.ai_studio.batch.runs import Runs
 from bot.sandbox.ai_studio.batch.tuning import Tunings
+from bot.sandbox.ai_studio.core import Quotas
 from bot.sandbox.ai_studio.grpc.gateway import STATUSES, Context, Gateway, Unary, handlers_of, name_of
-from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.validation import Access
 from bot.sandbox.ai_studio.wire import GRPC_OF, HTTP_OF, Problem, ReceivedRequest, reply_headers

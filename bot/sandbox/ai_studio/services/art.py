@@ -12,14 +12,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from aiohttp import web
-
-from bot.clock import Clock
 from bot.sandbox import painter
-from bot.sandbox.ai_studio.operations import PICTURE, Operations
-from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import ART_MODELS, Access, any_model, check_text
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, get, integer, json_response, mapping
+from bot.sandbox.ai_studio.core import PICTURE, Core, Part
+from bot.sandbox.ai_studio.validation import ART_MODELS, any_model, check_text
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, get, integer, mapping, route
 
 LONGEST_PROMPT = 500
 SIZE = re.compile(r"([1-9]\d{2,3})x([1-9]\d{2,3})")
@@ -29,23 +25,21 @@ REFUSED = re.compile(r"violen|murder|\bgore\b|насили|убийств|кро
 Outcome = Literal["never", "refused", "failed", "no_image", "not_base64"] | bytes
 
 
-class Art:
+class Art(Part):
     """The routes for pictures. `bought` counts accepted requests, which would cost money; `outcomes` are the next
     results. With `is_stuck` no operation ends, as those of models that are being switched off; `seconds` is how long
     the Images API draws.
     """
 
-    def __init__(self, clock: Clock, access: Access, quotas: Quotas, operations: Operations) -> None:
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
         self.bought = 0
         self.outcomes: deque[Outcome] = deque()
         self.is_stuck = False
         self.seconds = 0.0
-        self._clock = clock
-        self._access = access
-        self._quotas = quotas
-        self._operations = operations
 
-    async def submit(self, call: Call) -> web.Response:
+    @route("POST /foundationModels/v1/imageGenerationAsync", "imageGenerationAsync")
+    async def submit(self, call: Call) -> Reply:
         """Handle `imageGenerationAsync`: begin to draw a picture. Raises `Problem` 3 for a refused prompt."""
         any_model(self._access, get(call.body, "modelUri"), "art", _names(operations=True))
         prompt = _prompt(call.body.get("messages"))
@@ -55,9 +49,10 @@ class Art:
         self._quotas.take("imageGenerationAsync")
         self.bought += 1
         call.seen.note = f"{prompt[:80]} ({width}:{height}, seed {seed})"
-        return json_response(call, self._open(prompt, seed, width, height))
+        return self._open(prompt, seed, width, height)
 
-    async def generate(self, call: Call) -> web.Response:
+    @route("POST /v1/images/generations", "images/generations")
+    async def generate(self, call: Call) -> Reply:
         """Handle `POST /v1/images/generations`: draw a picture and return it. Raises `Problem` 3 for a refused one."""
         any_model(self._access, call.body.get("model"), "art", _names(operations=False))
         prompt, size = _described(call.body)
@@ -66,7 +61,7 @@ class Art:
         call.seen.note = f"{prompt[:80]} ({size[0]})"
         await self._clock.sleep(self.seconds)
         rows = await self._rows(prompt, int(size[1]), int(size[2]))
-        return json_response(call, {"created": int(self._clock.time()), "data": rows})
+        return {"created": int(self._clock.time()), "data": rows}
 
     async def _rows(self, prompt: str, width: int, height: int) -> list[Json]:
         outcome = self.outcomes.popleft() if self.outcomes else None

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-from aiohttp import web
-
-from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Access, any_model, check_text
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, json_response
+from bot.sandbox.ai_studio.core import Core, Part
+from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, any_model, check_text
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, count_tokens, get, integer, route
 
 EMBEDDING_TOKENS = 2_048
 SAMPLE_TOKENS = 6_000  # all samples of a request together
@@ -36,19 +34,19 @@ class TunedClassifier:
     several: bool = False
 
 
-class Embeddings:
+class Embeddings(Part):
     """The routes that turn texts into vectors or into confidences of labels.
 
     `tuned` holds the tuned classifiers by the suffix of their URI; every other suffix means one that tells good from
     bad.
     """
 
-    def __init__(self, access: Access, quotas: Quotas) -> None:
-        self._access = access
-        self._quotas = quotas
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
         self.tuned: dict[str, TunedClassifier] = {}
 
-    async def embed(self, call: Call) -> web.Response:
+    @route("POST /foundationModels/v1/textEmbedding", "textEmbedding")
+    async def embed(self, call: Call) -> Reply:
         """Handle `textEmbedding`: return the vector of a text."""
         uri = any_model(self._access, get(call.body, "modelUri"), "emb", EMBEDDINGS | V2_EMBEDDINGS)
         text = call.body.get("text")
@@ -57,7 +55,7 @@ class Embeddings:
         if uri.tuned:
             found = vector(f"{uri.tuned} {text}", size)
         tokens = str(count_tokens(str(text)) + 2)
-        return json_response(call, {"embedding": found, "numTokens": tokens, "modelVersion": "06.12.2023"})
+        return {"embedding": found, "numTokens": tokens, "modelVersion": "06.12.2023"}
 
     def vectors(self, texts: Sequence[Any], size: int, route: str) -> list[list[float]]:
         """The vectors of texts with `size` numbers each. Raises `Problem` for a text that is too long, and 8 over the
@@ -70,7 +68,8 @@ class Embeddings:
         self._quotas.take(route)
         return [vector(text, size) for text in texts]
 
-    async def few_shot(self, call: Call) -> web.Response:
+    @route("POST /foundationModels/v1/fewShotTextClassification", "fewShotTextClassification")
+    async def few_shot(self, call: Call) -> Reply:
         """Handle `fewShotTextClassification`: return the confidence of each label, by samples in the request."""
         any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         labels, samples = call.body.get("labels"), call.body.get("samples") or []
@@ -84,9 +83,10 @@ class Embeddings:
         self._quotas.take("fewShotTextClassification")
         tokens = str(40 + count_tokens(json.dumps(call.body, ensure_ascii=False)))
         found = {"predictions": classify(call.body["text"], labels, samples), "modelVersion": "23.10.2024"}
-        return json_response(call, {**found, "inputTokens": tokens})
+        return {**found, "inputTokens": tokens}
 
-    async def classify(self, call: Call) -> web.Response:
+    @route("POST /foundationModels/v1/textClassification", "textClassification")
+    async def classify(self, call: Call) -> Reply:
         """Handle `textClassification` by a tuned classifier."""
         uri = any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         if not uri.tuned:
@@ -97,7 +97,7 @@ class Embeddings:
         self._quotas.take("textClassification")
         model = self.tuned.get(uri.tuned, TunedClassifier())
         predictions = classify(call.body["text"], model.labels, model.samples, several=model.several)
-        return json_response(call, {"predictions": predictions, "inputTokens": str(count)})
+        return {"predictions": predictions, "inputTokens": str(count)}
 
 
 def dimension(name: str, asked: Any) -> int:

@@ -10,40 +10,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiohttp import web
-
-from bot.clock import Clock
-from bot.sandbox.ai_studio.operations import CREATOR, stamp
-from bot.sandbox.ai_studio.quota import DAY
+from bot.sandbox.ai_studio.core import CREATOR, DAY, Core, Part, stamp
 from bot.sandbox.ai_studio.services.object_storage import FILES, ObjectStorage
 from bot.sandbox.ai_studio.services.vector_stores import LARGEST, StoredFile, VectorStores
-from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Route, get, integer, json_response, mapping, page
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, get, integer, mapping, page, route
 
 CHANGED = ("name", "description", "labels", "expirationConfig")
 
 
-class Files:
+class Files(Part):
     """The routes under `/files/v1`."""
 
-    def __init__(self, clock: Clock, access: Access, storage: ObjectStorage, stores: VectorStores) -> None:
-        self._clock = clock
-        self._access = access
+    def __init__(self, core: Core, storage: ObjectStorage, stores: VectorStores) -> None:
+        super().__init__(core)
         self._storage = storage
         self._stores = stores
 
-    def routes(self) -> list[Route]:
-        """All routes."""
-        return [
-            Route("native/files", ALL, "unary", self.create),
-            Route("native/files/list", ALL, "unary", self.list, method="GET"),
-            Route("native/file/url", ALL + ":getUrl", "unary", self.url, method="GET"),
-            Route("native/file", ONE, "unary", self.get, method="GET"),
-            Route("native/file/update", ONE, "unary", self.update, method="PATCH"),
-            Route("native/file/delete", ONE, "unary", self.delete, method="DELETE"),
-        ]
-
-    async def create(self, call: Call) -> web.Response:
+    @route("POST /files/v1/files", "native/files")
+    async def create(self, call: Call) -> Reply:
         """Handle `POST /files/v1/files`: the content is base64."""
         self._access.check_folder(str(get(call.body, "folderId", "")))
         try:
@@ -54,28 +38,32 @@ class Files:
             raise Problem(3, "the file must have from 1 byte to 128 MB")
         details = {name: found for name in ("mimeType", *CHANGED) if (found := get(call.body, name))}
         id_ = self._stores.keep(str(details.pop("name", "")), data, details)
-        return json_response(call, self._value(self._stores.file(id_)))
+        return self._value(self._stores.file(id_))
 
-    async def list(self, call: Call) -> web.Response:
+    @route("GET /files/v1/files", "native/files/list")
+    async def list(self, call: Call) -> Reply:
         """Handle `GET /files/v1/files`. The last page is an empty one: the official SDK reads until there is none."""
         self._access.check_folder(str(get(call.body, "folderId", "")))
         size = integer(get(call.body, "pageSize", 0), "pageSize")
         rows, token = page([*self._stores.files.values()], size, get(call.body, "pageToken", ""), empty_last=True)
-        return json_response(call, {"files": [self._value(file) for file in rows], "nextPageToken": token})
+        return {"files": [self._value(file) for file in rows], "nextPageToken": token}
 
-    async def get(self, call: Call) -> web.Response:
+    @route("GET /files/v1/files/{id:[^/:]+}", "native/file")
+    async def get(self, call: Call) -> Reply:
         """Handle `GET /files/v1/files/{id}`."""
-        return json_response(call, self._value(self._named(call)))
+        return self._value(self._named(call))
 
-    async def url(self, call: Call) -> web.Response:
+    @route("GET /files/v1/files:getUrl", "native/file/url")
+    async def url(self, call: Call) -> Reply:
         """Handle `GET /files/v1/files:getUrl`: return an address for the download."""
         file = self._stores.file(str(get(call.body, "fileId", "")))
         path, key = self._storage.new_path(), f"{FILES}/{file.id}"
         path.write_bytes(file.content)
         self._storage.keep(key, path)
-        return json_response(call, {"url": self._storage.download_url(key)})
+        return {"url": self._storage.download_url(key)}
 
-    async def update(self, call: Call) -> web.Response:
+    @route("PATCH /files/v1/files/{id:[^/:]+}", "native/file/update")
+    async def update(self, call: Call) -> Reply:
         """Handle `PATCH /files/v1/files/{id}`: change the fields that `updateMask` names."""
         file, details = self._named(call), {}
         masked = {name.partition(".")[0] for name in str(get(call.body, "updateMask", "")).split(",") if name}
@@ -84,15 +72,16 @@ class Files:
         details = {**file.details, **{name: get(call.body, name) for name in masked}, "updated": self._clock.time()}
         name = str(details.pop("name", file.name) or "")
         self._stores.files[file.id] = replace(file, name=name, details=details)
-        return json_response(call, self._value(self._stores.files[file.id]))
+        return self._value(self._stores.files[file.id])
 
-    async def delete(self, call: Call) -> web.Response:
+    @route("DELETE /files/v1/files/{id:[^/:]+}", "native/file/delete")
+    async def delete(self, call: Call) -> Reply:
         """Handle `DELETE /files/v1/files/{id}`."""
         self._stores.forget(self._named(call).id)
-        return json_response(call, {})
+        return {}
 
     def _named(self, call: Call) -> StoredFile:
-        return self._stores.file(call.request.match_info["id"])
+        return self._stores.file(call.id)
 
     def _value(self, file: StoredFile) -> Json:
         details: Mapping[str, Any] = file.details

@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
-from bot.clock import Clock
-from bot.sandbox.ai_studio.operations import stamp
-from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, get, json_response
+from bot.sandbox.ai_studio.core import Core, Part, stamp
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, get, route
 from bot.sandbox.guard import loads
 
 if TYPE_CHECKING:
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
 AUDIENCE = "https://iam.api.cloud.yandex.net/iam/v1/tokens"
 
 
-class Iam:
+class Iam(Part):
     """Issues IAM tokens.
 
     `public_keys` maps key ids to RSA keys; a JWT with such a key id must have a valid signature of that key. Of a JWT
@@ -27,13 +23,13 @@ class Iam:
     without a service account.
     """
 
-    def __init__(self, clock: Clock, access: Access) -> None:
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
         self.public_keys: dict[str, RSAKey] = {}
         self.metadata_tokens = True
-        self._clock = clock
-        self._access = access
 
-    async def token(self, call: Call) -> web.Response:
+    @route("POST /iam/v1/tokens", "tokens", public=True)
+    async def token(self, call: Call) -> Reply:
         """Handle `POST /iam/v1/tokens`: issue an IAM token for a JWT or an OAuth token. Raises `Problem` 16."""
         jwt, oauth = call.body.get("jwt"), get(call.body, "yandexPassportOauthToken")
         if isinstance(jwt, str) and jwt:
@@ -41,9 +37,10 @@ class Iam:
         elif not (isinstance(oauth, str) and re.match(r"y[0-3]_.", oauth)):
             raise Problem(16, "The token is invalid")
         token, until = self._access.issue()
-        return json_response(call, {"iamToken": token, "expiresAt": stamp(until, milliseconds=True)})
+        return {"iamToken": token, "expiresAt": stamp(until, milliseconds=True)}
 
-    async def metadata(self, call: Call) -> web.Response:
+    @route("GET /computeMetadata/v1/instance/service-accounts/default/token", "metadata", public=True)
+    async def metadata(self, call: Call) -> Reply:
         """Play the metadata service of a virtual machine: issue an IAM token of its service account."""
         if call.request.headers.get("metadata-flavor") != "Google":
             raise Problem(7, "Missing Metadata-Flavor header")
@@ -51,7 +48,7 @@ class Iam:
             raise Problem(5, "no service account is attached")
         token, until = self._access.issue()
         left = int(until - self._clock.time())
-        return json_response(call, {"access_token": token, "expires_in": left, "token_type": "Bearer"})
+        return {"access_token": token, "expires_in": left, "token_type": "Bearer"}
 
     def _check_jwt(self, jwt: str) -> None:
         if len(jwt) > 8_000:

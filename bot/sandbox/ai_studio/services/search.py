@@ -10,9 +10,8 @@ from typing import Literal
 
 from aiohttp import web
 
-from bot.sandbox.ai_studio.operations import Operations
-from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response
+from bot.sandbox.ai_studio.core import Core, Part
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, route
 
 Page = tuple[str, str, bool]
 MOST_MESSAGES = 100
@@ -26,7 +25,7 @@ PAGES: tuple[Page, ...] = (
 )
 
 
-class Search:
+class Search(Part):
     """The routes of the Search API.
 
     `answers` queues what to answer instead, as `(text, [(title, url, used)])`; `raw` queues the XML of found pages.
@@ -34,15 +33,15 @@ class Search:
     refuses to answer.
     """
 
-    def __init__(self, access: Access, operations: Operations) -> None:
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
         self.answers: deque[tuple[str, Sequence[Page]]] = deque()
         self.raw: deque[bytes] = deque()
         self.framing: Literal["object", "array", "lines"] = "lines"
         self.rejects = False
-        self._access = access
-        self._operations = operations
 
-    async def search(self, call: Call) -> web.StreamResponse:
+    @route("POST /v2/gen/search", "gen/search", shape="stream")
+    async def search(self, call: Call) -> Reply:
         """Handle `gen/search`: return a generated answer with its sources."""
         body = call.body
         self._access.check_folder(str(body.get("folderId", "")))
@@ -59,19 +58,22 @@ class Search:
         }  # fmt: skip
         if self.framing == "array":
             return web.Response(body=b"[" + encode(value) + b"]", headers=call.headers, content_type="application/json")
-        return json_response(call, value if self.framing == "object" else {"result": value})
+        return value if self.framing == "object" else {"result": value}
 
-    async def pages(self, call: Call) -> web.StreamResponse:
+    @route("POST /v2/web/search", "web/search")
+    async def pages(self, call: Call) -> Reply:
         """Handle `web/search`: return found pages as XML."""
-        return json_response(call, self._found(call, _xml))
+        return self._found(call, _xml)
 
-    async def pages_later(self, call: Call) -> web.StreamResponse:
+    @route("POST /v2/web/searchAsync", "web/searchAsync")
+    async def pages_later(self, call: Call) -> Reply:
         """Handle `web/searchAsync`: begin the operation that returns found pages as XML."""
-        return json_response(call, self._operations.open("text", "", {"@type": FOUND, **self._found(call, _xml)}))
+        return self._operations.open("text", "", {"@type": FOUND, **self._found(call, _xml)})
 
-    async def images(self, call: Call) -> web.StreamResponse:
+    @route("POST /v2/image/search", "image/search")
+    async def images(self, call: Call) -> Reply:
         """Handle `image/search`: return found pictures as XML."""
-        return json_response(call, self._found(call, _image_xml))
+        return self._found(call, _image_xml)
 
     def _found(self, call: Call, make: Callable[[str], bytes]) -> Json:
         """What was found for the query of a request: the next XML of `raw`, or what `make` makes of the query."""

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from bot.media import audio
-from bot.sandbox.ai_studio.operations import Operations
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response
+from bot.sandbox.ai_studio.core import Core, Part
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, route
 from bot.sandbox.media import ogg
 from bot.sandbox.scripted.texts import phrase
 
@@ -28,18 +28,19 @@ LANGUAGE = re.compile(r"[a-z]{2}-[A-Z]{2}|auto")
 CONTAINERS = {"OGG_OPUS": b"OggS", "MP3": b"", "WAV": b"RIFF"}
 
 
-class Speech:
+class Speech(Part):
     """The routes of SpeechKit. `heard` are the lengths (seconds) of recognised notes, `spoken` the texts read aloud;
     each is paid.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
         self.heard: list[float] = []
         self.spoken: list[str] = []
-        self._operations = operations
         self._results: dict[str, str] = {}
 
-    async def recognize(self, call: Call) -> web.Response:
+    @route("POST /speech/v1/stt:recognize", "recognize", raw=True)
+    async def recognize(self, call: Call) -> Reply:
         """Handle `stt:recognize`: return the words of a short voice note. `call.body` has the parameters of the URL."""
         data = await call.request.read()
         _language(call.body.get("lang", "ru-RU"))
@@ -50,9 +51,10 @@ class Speech:
         if (length := audio.seconds(data)) > SHORT_SECONDS:
             raise Problem(3, "audio duration should be less than 30s")
         self.heard.append(length)
-        return json_response(call, {"result": _heard(data, length, call.body.get("lang", "ru-RU"))})
+        return {"result": _heard(data, length, call.body.get("lang", "ru-RU"))}
 
-    async def submit(self, call: Call) -> web.Response:
+    @route("POST /stt/v3/recognizeFileAsync", "recognizeFileAsync")
+    async def submit(self, call: Call) -> Reply:
         """Handle `recognizeFileAsync`: begin the operation that recognises a long voice note."""
         model = call.body.get("recognitionModel")
         if not isinstance(model, dict) or model.get("model", "general") != "general":
@@ -73,9 +75,10 @@ class Speech:
         self.heard.append(length)
         operation = self._operations.open("text", "async recognition", {"@type": EMPTY})
         self._results[operation["id"]] = _heard(data, length, languages[0])
-        return json_response(call, operation)
+        return operation
 
-    async def result(self, call: Call) -> web.Response:
+    @route("GET /stt/v3/getRecognition", "getRecognition", shape="stream")
+    async def result(self, call: Call) -> Reply:
         """Handle `getRecognition`: return the lines of a recognition, a raw and a refined one for each sentence."""
         id_ = str(call.body.get("operationId", ""))
         operation = self._operations.all.get(id_)
@@ -91,7 +94,8 @@ class Speech:
         body = b"\n".join(encode(line) for line in lines)
         return web.Response(body=body, content_type="application/json", headers=call.headers)
 
-    async def synthesize(self, call: Call) -> web.Response:
+    @route("POST /speech/v1/tts:synthesize", "synthesize", raw=True)
+    async def synthesize(self, call: Call) -> Reply:
         """Handle `tts:synthesize` (speech synthesis v1): return a voice note that says the text."""
         raw = await call.request.read()
         form = {name: values[0] for name, values in parse_qs(raw.decode("utf-8", "replace")).items()}
@@ -107,7 +111,8 @@ class Speech:
         call.seen.note = text[:100]
         return web.Response(body=ogg.note(text), content_type="audio/ogg", headers=call.headers)
 
-    async def utterance(self, call: Call) -> web.Response:
+    @route("POST /tts/v3/utteranceSynthesis", "utteranceSynthesis", shape="stream")
+    async def utterance(self, call: Call) -> Reply:
         """Handle `tts/v3` (speech synthesis v3): return a voice note that says the text, in lines of JSON."""
         text = call.body.get("text")
         if not isinstance(text, str) or not text.strip():

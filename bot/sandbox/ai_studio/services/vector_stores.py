@@ -11,10 +11,9 @@ from email import message_from_bytes
 
 from aiohttp import web
 
-from bot.clock import Clock
-from bot.sandbox.ai_studio.quota import Quotas
+from bot.sandbox.ai_studio.core import Core, Part
 from bot.sandbox.ai_studio.services.embeddings import vector
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Problem, Route, get, integer, json_response, mapping, page_of
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Problem, Reply, get, integer, mapping, page_of, route
 
 CHUNK, OVERLAP = 800, 400  # tokens
 MOST_FILES = 100  # of one request
@@ -56,37 +55,17 @@ class KeptStore:
     files: dict[str, float] = field(default_factory=dict)
 
 
-class VectorStores:
+class VectorStores(Part):
     """The routes under `/v1/files` and `/v1/vector_stores`. A file can be searched `seconds` after it was added; those
     in `broken` (ids) never can.
     """
 
-    def __init__(self, clock: Clock, quotas: Quotas) -> None:
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
         self.files: dict[str, StoredFile] = {}
         self.stores: dict[str, KeptStore] = {}
         self.seconds = 0.0
         self.broken: set[str] = set()
-        self._clock = clock
-        self._quotas = quotas
-
-    def routes(self) -> list[Route]:
-        """All routes of files and vector stores."""
-        return [
-            Route("files", FILES, "openai", self.upload, raw=True),
-            Route("files/list", FILES, "openai", self.list_uploaded, method="GET"),
-            Route("file", FILES + "/{id:[^/]+}", "openai", self.get_file, method="GET"),
-            Route("file/content", FILES + "/{id:[^/]+}/content", "openai", self.content, method="GET"),
-            Route("file/delete", FILES + "/{id:[^/]+}", "openai", self.delete_file, method="DELETE"),
-            Route("vector_stores", STORES, "openai", self.create),
-            Route("vector_stores/list", STORES, "openai", self.list_stores, method="GET"),
-            Route("vector_store", ONE, "openai", self.get_store, method="GET"),
-            Route("vector_store/delete", ONE, "openai", self.delete_store, method="DELETE"),
-            Route("vector_store/search", ONE + "/search", "openai", self.search),
-            Route("vector_store/files", ONE + "/files", "openai", self.list_files, method="GET"),
-            Route("vector_store/files/add", ONE + "/files", "openai", self.add_file),
-            Route("vector_store/file", ONE_FILE, "openai", self.get_store_file, method="GET"),
-            Route("vector_store/file/delete", ONE_FILE, "openai", self.remove_file, method="DELETE"),
-        ]
 
     # --- for tests and the native API ---------------------------------------------------------------------------------
 
@@ -136,7 +115,8 @@ class VectorStores:
 
     # --- files --------------------------------------------------------------------------------------------------------
 
-    async def upload(self, call: Call) -> web.Response:
+    @route("POST /v1/files", "files", raw=True)
+    async def upload(self, call: Call) -> Reply:
         """Handle `POST /v1/files`, a form with `file` and `purpose`."""
         kind = call.request.headers.get("content-type", "")
         form = message_from_bytes(b"content-type: " + kind.encode() + b"\r\n\r\n" + await call.request.read())
@@ -148,29 +128,34 @@ class VectorStores:
         if not isinstance(data, bytes) or not data or len(data) > LARGEST:
             raise Problem(3, "the file must have from 1 byte to 128 MB")
         name = named["file"].get_filename() or "file"  # type: ignore[union-attr]
-        return json_response(call, self.files[self.keep(name, data)].value())
+        return self.files[self.keep(name, data)].value()
 
-    async def list_uploaded(self, call: Call) -> web.Response:
+    @route("GET /v1/files", "files/list")
+    async def list_uploaded(self, call: Call) -> Reply:
         """Handle `GET /v1/files`."""
-        return json_response(call, page_of([file.value() for file in self.files.values()], call.body))
+        return page_of([file.value() for file in self.files.values()], call.body)
 
-    async def get_file(self, call: Call) -> web.Response:
+    @route("GET /v1/files/{id}", "file")
+    async def get_file(self, call: Call) -> Reply:
         """Handle `GET /v1/files/{id}`."""
-        return json_response(call, self.file(call.request.match_info["id"]).value())
+        return self.file(call.id).value()
 
-    async def content(self, call: Call) -> web.Response:
+    @route("GET /v1/files/{id}/content", "file/content")
+    async def content(self, call: Call) -> Reply:
         """Handle `GET /v1/files/{id}/content`."""
-        return web.Response(body=self.file(call.request.match_info["id"]).content, headers=call.headers)
+        return web.Response(body=self.file(call.id).content, headers=call.headers)
 
-    async def delete_file(self, call: Call) -> web.Response:
+    @route("DELETE /v1/files/{id}", "file/delete")
+    async def delete_file(self, call: Call) -> Reply:
         """Handle `DELETE /v1/files/{id}`."""
-        id_ = call.request.match_info["id"]
+        id_ = call.id
         self.forget(id_)
-        return json_response(call, {"id": id_, "object": "file", "deleted": True})
+        return {"id": id_, "object": "file", "deleted": True}
 
     # --- stores -------------------------------------------------------------------------------------------------------
 
-    async def create(self, call: Call) -> web.Response:
+    @route("POST /v1/vector_stores", "vector_stores")
+    async def create(self, call: Call) -> Reply:
         """Handle `POST /v1/vector_stores`: make a store of at most 100 files."""
         files = call.body.get("file_ids") or []
         if not isinstance(files, list) or len(files) > MOST_FILES:
@@ -178,23 +163,27 @@ class VectorStores:
         id_ = self.open(*(self.file(str(one)).id for one in files))
         self.stores[id_].name = str(call.body.get("name") or "")
         self.stores[id_].metadata = dict(mapping(call.body.get("metadata")))
-        return json_response(call, self._value(id_))
+        return self._value(id_)
 
-    async def list_stores(self, call: Call) -> web.Response:
+    @route("GET /v1/vector_stores", "vector_stores/list")
+    async def list_stores(self, call: Call) -> Reply:
         """Handle `GET /v1/vector_stores`."""
-        return json_response(call, page_of([self._value(id_) for id_ in self.stores], call.body))
+        return page_of([self._value(id_) for id_ in self.stores], call.body)
 
-    async def get_store(self, call: Call) -> web.Response:
+    @route("GET /v1/vector_stores/{id}", "vector_store")
+    async def get_store(self, call: Call) -> Reply:
         """Handle `GET /v1/vector_stores/{id}`."""
-        return json_response(call, self._value(self._called(call).id))
+        return self._value(self._called(call).id)
 
-    async def delete_store(self, call: Call) -> web.Response:
+    @route("DELETE /v1/vector_stores/{id}", "vector_store/delete")
+    async def delete_store(self, call: Call) -> Reply:
         """Handle `DELETE /v1/vector_stores/{id}`: its files stay."""
         id_ = self._called(call).id
         del self.stores[id_]
-        return json_response(call, {"id": id_, "object": "vector_store.deleted", "deleted": True})
+        return {"id": id_, "object": "vector_store.deleted", "deleted": True}
 
-    async def search(self, call: Call) -> web.Response:
+    @route("POST /v1/vector_stores/{id}/search", "vector_store/search")
+    async def search(self, call: Call) -> Reply:
         """Handle `POST /v1/vector_stores/{id}/search`."""
         query, most = call.body.get("query"), integer(get(call.body, "max_num_results", RESULTS), "max_num_results")
         if not isinstance(query, str) or not query.strip():
@@ -202,35 +191,39 @@ class VectorStores:
         self._quotas.take("vector_store/search")
         rows = self.find(self._called(call).id, query)[:most]
         page = {"object": "vector_store.search_results.page", "search_query": [query], "has_more": False}
-        return json_response(call, {**page, "data": rows, "next_page": None})
+        return {**page, "data": rows, "next_page": None}
 
-    async def list_files(self, call: Call) -> web.Response:
+    @route("GET /v1/vector_stores/{id}/files", "vector_store/files")
+    async def list_files(self, call: Call) -> Reply:
         """Handle `GET /v1/vector_stores/{id}/files`."""
         store = self._called(call)
-        return json_response(call, page_of([self._store_file(store, id_) for id_ in store.files], call.body))
+        return page_of([self._store_file(store, id_) for id_ in store.files], call.body)
 
-    async def add_file(self, call: Call) -> web.Response:
+    @route("POST /v1/vector_stores/{id}/files", "vector_store/files/add")
+    async def add_file(self, call: Call) -> Reply:
         """Handle `POST /v1/vector_stores/{id}/files`."""
         store, file = self._called(call), self.file(str(call.body.get("file_id")))
         store.files[file.id] = self._clock.monotonic() + self.seconds
-        return json_response(call, self._store_file(store, file.id))
+        return self._store_file(store, file.id)
 
-    async def get_store_file(self, call: Call) -> web.Response:
+    @route("GET /v1/vector_stores/{id}/files/{file}", "vector_store/file")
+    async def get_store_file(self, call: Call) -> Reply:
         """Handle `GET /v1/vector_stores/{id}/files/{file}`."""
         store = self._called(call)
-        return json_response(call, self._store_file(store, self._file_of(store, call)))
+        return self._store_file(store, self._file_of(store, call))
 
-    async def remove_file(self, call: Call) -> web.Response:
+    @route("DELETE /v1/vector_stores/{id}/files/{file}", "vector_store/file/delete")
+    async def remove_file(self, call: Call) -> Reply:
         """Handle `DELETE /v1/vector_stores/{id}/files/{file}`."""
         store = self._called(call)
         id_ = self._file_of(store, call)
         del store.files[id_]
-        return json_response(call, {"id": id_, "object": "vector_store.file.deleted", "deleted": True})
+        return {"id": id_, "object": "vector_store.file.deleted", "deleted": True}
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _called(self, call: Call) -> KeptStore:
-        return self._store(call.request.match_info["id"])
+        return self._store(call.id)
 
     def _store(self, id_: str) -> KeptStore:
         if id_ not in self.stores:

@@ -1,28 +1,83 @@
-"""Operations: the answers to asynchronous requests, and what polling returns until they are done and afterwards.
+"""What all parts of AI Studio share: the clock, keys, quotas and operations. Begin with `Part`.
 
-Begin with `Operations.open` and `Operations.poll`. Pictures and texts differ in how long they take and are kept.
+`Quotas` says how many texts may be written at once and how often all else may be called; the texts of its errors are
+the real ones. `Operations` are the answers to asynchronous requests: pictures and texts differ in how long they take
+and are kept.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from aiohttp import web
-
 from bot.clock import Clock
-from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, json_response
+from bot.sandbox.ai_studio.validation import Access
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, route
+
+Limit = tuple[str, int, float]
+
 
 OperationKind = Literal["text", "art"]
 Result = Mapping[str, object] | Callable[[], Awaitable[Mapping[str, object]]]
 
 COMPLETION = "type.googleapis.com/yandex.cloud.ai.foundation_models.v1.CompletionResponse"
 PICTURE = "type.googleapis.com/yandex.cloud.ai.foundation_models.v1.image_generation.ImageGenerationResponse"
+
+
+class Quotas:
+    """`sessions` texts may be written at once; `limits` maps a route to rows of (quota, calls, seconds)."""
+
+    def __init__(self, clock: Clock, *, enabled: bool = True) -> None:
+        self.enabled = enabled
+        self.sessions = 10
+        self.in_flight = 0
+        self.limits: dict[str, tuple[Limit, ...]] = dict(LIMITS)
+        self._clock = clock
+        self._calls: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Hold one of the slots for synchronous generation. Raises `Problem` 8 if all are in use."""
+        if self.enabled and self.in_flight >= self.sessions:
+            raise Problem(8, session_quota(self.sessions))
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    def take(self, route: str) -> None:
+        """Count a call of a route. Raises `Problem` 8 if the quota is used up."""
+        rows = self.limits.get(route, ()) if self.enabled else ()
+        for row in rows:
+            name, calls, seconds = row
+            if len(self._recent(name, seconds)) >= calls:
+                raise Problem(8, rate_quota(row))
+        for name, _, _ in rows:
+            self._calls[name].append(self._clock.monotonic())
+
+    def _recent(self, name: str, seconds: float) -> deque[float]:
+        calls = self._calls.setdefault(name, deque())
+        while calls and self._clock.monotonic() - calls[0] >= seconds:
+            calls.popleft()
+        return calls
+
+
+def session_quota(allowed: int) -> str:
+    """The text of the error for too many texts at once; `allowed` is the quota."""
+    return f"ai.textGenerationCompletionSessionsCount.count gauge quota limit exceed: allowed {allowed} requests"
+
+
+def rate_quota(limit: Limit) -> str:
+    """The error for too many calls in a time."""
+    name, calls, _ = limit
+    return f"ai.{name}.rate rate quota limit exceed: allowed {calls} requests"
 
 
 @dataclass(slots=True)
@@ -76,17 +131,19 @@ class Operations:
             del self.all[next(iter(self.all))]
         return _shown(operation)
 
-    async def poll(self, call: Call) -> web.Response:
+    @route("GET /operations/{id:[^/:]+}", "operation")
+    async def poll(self, call: Call) -> Reply:
         """Handle `GET /operations/{id}`: return the operation, with its result or error once it is done."""
         self._quotas.take("operation")
         operation = self._find(call)
         call.seen.note = f"{operation.what} {operation.id}"
         if self._pending(operation):
-            return json_response(call, _shown(operation))
+            return _shown(operation)
         operation.finished = operation.finished or self._clock.time()
         return await self._done(call, operation)
 
-    async def cancel(self, call: Call) -> web.Response:
+    @route("GET /operations/{id:[^/:]+}:cancel", "cancel")
+    async def cancel(self, call: Call) -> Reply:
         """Handle `GET /operations/{id}:cancel`: cancel the operation, unless it is done."""
         operation = self._find(call)
         if not operation.finished:
@@ -94,13 +151,13 @@ class Operations:
             operation.finished = self._clock.time()
         return await self._done(call, operation)
 
-    async def _done(self, call: Call, operation: Operation) -> web.Response:
+    async def _done(self, call: Call, operation: Operation) -> Reply:
         if not isinstance(operation.result, Mapping):
             operation.result = {"response": await operation.result()}
-        return json_response(call, {**_shown(operation), **operation.result})
+        return {**_shown(operation), **operation.result}
 
     def _find(self, call: Call) -> Operation:
-        id = call.request.match_info["id"]
+        id = call.id
         operation = self.all.get(id)
         wrong_host = operation and self.strict_hosts and call.host != HOSTS[operation.what]
         if operation is None or wrong_host or self._clock.time() >= operation.created + self.kept[operation.what]:
@@ -130,7 +187,46 @@ def stamp(at: float, *, milliseconds: bool = False) -> str:
     return text.replace("+00:00", "Z")
 
 
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What all parts share."""
+
+    clock: Clock
+    access: Access
+    quotas: Quotas
+    operations: Operations
+
+
+class Part:
+    """A group of routes."""
+
+    def __init__(self, core: Core) -> None:
+        self._clock, self._access = core.clock, core.access
+        self._quotas, self._operations = core.quotas, core.operations
+
+
 REMEMBERED = 500
 CREATOR = "ajesandbox0000000000"
 PREFIX: dict[OperationKind, str] = {"text": "d7q", "art": "fbv"}
 HOSTS: dict[OperationKind, str] = {"text": "operation", "art": "llm"}
+DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
+# Recorded are the name of the session quota and the form of the rates' names; the rates' names here follow that form.
+LIMITS: dict[str, tuple[Limit, ...]] = {
+    "completionAsync": (
+        ("textGenerationAsyncRequestsPerSecond", 10, 1.0),
+        ("textGenerationAsyncRequestsPerHour", 5_000, HOUR),
+    ),
+    "imageGenerationAsync": (
+        ("imageGenerationRequestsPerMinute", 500, MINUTE),
+        ("imageGenerationRequestsPerDay", 5_000, DAY),
+    ),
+    "textEmbedding": (("textEmbeddingRequestsPerSecond", 10, 1.0),),
+    "embeddings": (("textEmbeddingRequestsPerSecond", 10, 1.0),),
+    "fewShotTextClassification": (("textClassificationRequestsPerSecond", 1, 1.0),),
+    "textClassification": (("textClassificationRequestsPerSecond", 1, 1.0),),
+    "tokenize": (("tokenizerRequestsPerSecond", 50, 1.0),),
+    "tokenizeCompletion": (("tokenizerRequestsPerSecond", 50, 1.0),),
+    "batch": (("textGenerationBatchRunsPerHour", 10, HOUR), ("textGenerationBatchRunsPerDay", 100, DAY)),
+    "tuning": (("tuningRunsPerHour", 3, HOUR), ("tuningRunsPerDay", 10, DAY)),
+    "operation": (("operationRequestsPerSecond", 50, 1.0),),
+}
