@@ -23,7 +23,8 @@ from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, route
 Limit = tuple[str, int, float]
 
 
-OperationKind = Literal["text", "art"]
+Look = Callable[[], Awaitable[None]]
+OperationKind = Literal["text", "art", "batch"]
 Result = Mapping[str, object] | Callable[[], Awaitable[Mapping[str, object]]]
 
 COMPLETION = "type.googleapis.com/yandex.cloud.ai.foundation_models.v1.CompletionResponse"
@@ -84,7 +85,9 @@ def rate_quota(limit: Limit) -> str:
 class Operation:
     """One operation. `created` is a Unix time, `due` a monotonic one.
 
-    `result` is the field `response`, or `error` (a google.rpc.Status), or computes the response.
+    `result` is the field `response`, or `error` (a google.rpc.Status), or computes the response. `look` brings work
+    that goes by the clock up to date before the operation is shown, and `stop` ends that work; None if it can't be
+    cancelled.
     """
 
     id: str
@@ -94,6 +97,10 @@ class Operation:
     due: float
     polls_left: int
     result: Result
+    metadata: Json | None = None
+    look: Look | None = None
+    stop: Callable[[], None] | None = None
+    changed: float = field(default=0.0, init=False)
     finished: float = field(default=0.0, init=False)
 
 
@@ -105,9 +112,9 @@ class Operations:
     """
 
     def __init__(self, clock: Clock, quotas: Quotas) -> None:
-        self.seconds: dict[OperationKind, float] = {"text": 0.0, "art": 0.0}
-        self.polls: dict[OperationKind, int] = {"text": 0, "art": 0}
-        self.kept: dict[OperationKind, float] = {"text": 3 * 86_400.0, "art": 12 * 3_600.0}
+        self.seconds: dict[OperationKind, float] = {"text": 0.0, "art": 0.0, "batch": 0.0}
+        self.polls: dict[OperationKind, int] = {"text": 0, "art": 0, "batch": 0}
+        self.kept: dict[OperationKind, float] = {"text": 3 * DAY, "art": 12 * HOUR, "batch": 14 * DAY}
         self.strict_hosts = False
         self.all: dict[str, Operation] = {}
         self._clock = clock
@@ -126,6 +133,47 @@ class Operations:
             due=due, polls_left=self.polls[what],
             result={"error": error} if error else {"response": result} if isinstance(result, Mapping) else result,
         )  # fmt: skip
+        return self._keep(operation)
+
+    def begin(
+        self,
+        id_: str,
+        metadata: Json | None,
+        look: Callable[[], Awaitable[None]],
+        stop: Callable[[], None] | None = None,
+    ) -> Json:
+        """Begin the operation of a dataset, a run or a tuning, which `change` and `finish` go on with. Returns its
+        JSON.
+        """
+        now = self._clock.time()
+        operation = Operation(
+            id=id_,
+            what="batch",
+            description="",
+            created=now,
+            due=math.inf,
+            polls_left=0,
+            result={},
+            metadata=metadata,
+            look=look,
+            stop=stop,
+        )
+        return self._keep(operation)
+
+    def change(self, id_: str, metadata: Json, at: float) -> None:
+        """Show new metadata, which changed at the Unix time `at`."""
+        self.all[id_].metadata, self.all[id_].changed = metadata, at
+
+    def finish(self, id_: str, at: float, **result: Json) -> Json:
+        """End an operation at the Unix time `at` with its `response` or `error`, and return its JSON. One that has
+        ended already is not changed.
+        """
+        operation = self.all[id_]
+        if not operation.finished:
+            operation.result, operation.changed, operation.finished = result, at, at
+        return {**_shown(operation), **result}
+
+    def _keep(self, operation: Operation) -> Json:
         self.all[operation.id] = operation
         while len(self.all) > REMEMBERED:
             del self.all[next(iter(self.all))]
@@ -135,33 +183,36 @@ class Operations:
     async def poll(self, call: Call) -> Reply:
         """Handle `GET /operations/{id}`: return the operation, with its result or error once it is done."""
         self._quotas.take("operation")
-        operation = self._find(call)
+        operation = await self._find(call)
         call.seen.note = f"{operation.what} {operation.id}"
         if self._pending(operation):
             return _shown(operation)
         operation.finished = operation.finished or self._clock.time()
-        return await self._done(call, operation)
+        return await self._done(operation)
 
     @route("GET /operations/{id:[^/:]+}:cancel", "cancel")
     async def cancel(self, call: Call) -> Reply:
         """Handle `GET /operations/{id}:cancel`: cancel the operation, unless it is done."""
-        operation = self._find(call)
-        if not operation.finished:
-            operation.result = {"error": {"code": 1, "message": "operation was cancelled", "details": []}}
-            operation.finished = self._clock.time()
-        return await self._done(call, operation)
+        operation = await self._find(call)
+        if operation.look is not None and operation.stop is None and not operation.finished:
+            raise Problem(9, f"operation {operation.id} can't be cancelled")
+        if operation.stop is not None and not operation.finished:
+            operation.stop()
+        self.finish(operation.id, self._clock.time(), error=CANCELLED)
+        return await self._done(operation)
 
-    async def _done(self, call: Call, operation: Operation) -> Reply:
+    async def _done(self, operation: Operation) -> Reply:
         if not isinstance(operation.result, Mapping):
             operation.result = {"response": await operation.result()}
         return {**_shown(operation), **operation.result}
 
-    def _find(self, call: Call) -> Operation:
-        id = call.id
-        operation = self.all.get(id)
+    async def _find(self, call: Call) -> Operation:
+        operation = self.all.get(call.id)
         wrong_host = operation and self.strict_hosts and call.host != HOSTS[operation.what]
         if operation is None or wrong_host or self._clock.time() >= operation.created + self.kept[operation.what]:
-            raise Problem(5, f"operation {id} not found")
+            raise Problem(5, f"operation {call.id} not found")
+        if operation.look is not None:
+            await operation.look()
         return operation
 
     def _pending(self, operation: Operation) -> bool:
@@ -172,13 +223,20 @@ class Operations:
 
 
 def _shown(operation: Operation) -> Json:
-    """An operation without its result. As recorded, operations of pictures show neither dates nor who made them."""
-    made: Json = {"createdAt": None, "createdBy": "", "modifiedAt": None}
-    if operation.what == "text":
-        changed = operation.finished or operation.created
-        made = {"createdAt": stamp(operation.created), "createdBy": CREATOR, "modifiedAt": stamp(changed)}
-    head = {"id": operation.id, "description": operation.description, **made}
-    return {**head, "done": bool(operation.finished), "metadata": None}
+    """An operation without its result. As recorded, operations of pictures show neither dates nor who made them, and
+    those of datasets, runs and tunings no description.
+    """
+    times = [operation.created, operation.changed or operation.finished or operation.created]
+    created, modified = map(stamp, times) if operation.what != "art" else (None, None)
+    made = {"description": operation.description, "createdBy": CREATOR if operation.what == "text" else ""}
+    return {
+        "id": operation.id,
+        **(made if operation.what != "batch" else {}),
+        "createdAt": created,
+        "modifiedAt": modified,
+        "done": bool(operation.finished),
+        "metadata": operation.metadata,
+    }
 
 
 def stamp(at: float, *, milliseconds: bool = False) -> str:
@@ -208,7 +266,8 @@ class Part:
 REMEMBERED = 500
 CREATOR = "ajesandbox0000000000"
 PREFIX: dict[OperationKind, str] = {"text": "d7q", "art": "fbv"}
-HOSTS: dict[OperationKind, str] = {"text": "operation", "art": "llm"}
+HOSTS: dict[OperationKind, str] = {"text": "operation", "art": "llm", "batch": "operation"}
+CANCELLED: Json = {"code": 1, "message": "operation was cancelled", "details": []}
 DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
 # Recorded are the name of the session quota and the form of the rates' names; the rates' names here follow that form.
 LIMITS: dict[str, tuple[Limit, ...]] = {
@@ -230,3 +289,11 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
     "tuning": (("tuningRunsPerHour", 3, HOUR), ("tuningRunsPerDay", 10, DAY)),
     "operation": (("operationRequestsPerSecond", 50, 1.0),),
 }
+
+
+def new_id(prefix: str) -> str:
+    """An id as the service makes them: a prefix and 17 more characters."""
+    return prefix + "".join(secrets.choice(LETTERS) for _ in range(17))
+
+
+LETTERS = "0123456789abcdefghijklmnopqrstuv"

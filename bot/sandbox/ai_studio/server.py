@@ -84,13 +84,13 @@ class Studio:
         self.operations = Operations(self.clock, self.quotas)
         self._faults = Faults(STUDIO_SHARES, random.Random(1))  # noqa: S311 - chance for a rehearsal, not a secret
         self.source = AnswerSource(self.clock, self._faults)
-        core = Core(self.clock, self.access, self.quotas, self.operations)
+        self._core = core = Core(self.clock, self.access, self.quotas, self.operations)
         self.art, self.embeddings, self.iam = Art(core), Embeddings(core), Iam(core)
         self.search, self.speech, self.vector_stores = Search(core), Speech(core), VectorStores(core)
         self.texts, self.responses = Texts(core, self.source), Responses(core, self.source)
         self.openai = OpenAi(core, self.source, self.embeddings)
         self.responses.search_files = self.vector_stores.find
-        self.storage = ObjectStorage(self.clock, folder)
+        self.storage = ObjectStorage(self.clock, folder, self._faults)
         self.files = Files(core, self.storage, self.vector_stores)
         self.conversations = Conversations(core, self.responses.store)
         self._model = ModelSwitch(self.source, models_dir, on_model)
@@ -122,14 +122,11 @@ class Studio:
         """Start the gRPC server beside the HTTP server, which answers most of its calls. Raises `ImportError` without
         the extra `grpc`.
         """
-        from bot.sandbox.ai_studio.batch.models import BatchModels
+        from bot.sandbox.ai_studio.grpc.models import BatchModels
         from bot.sandbox.ai_studio.grpc.server import GrpcServer
 
-        models = BatchModels(self.access, self.source, self.embeddings)
-        self._grpc = GrpcServer(
-            clock=self.clock, access=self.access, quotas=self.quotas, storage=self.storage, models=models,
-            faults=self._faults, hub=self._hub,
-        )  # fmt: skip
+        models = BatchModels(self.source, self.embeddings)
+        self._grpc = GrpcServer(self._core, storage=self.storage, models=models, faults=self._faults, hub=self._hub)
         await self._grpc.start(port)
         return self._grpc
 

@@ -87,6 +87,13 @@ class Access:
             mismatch = f"Specified folder ID '{folder}' does not match with service account folder ID '{self.folder}'"
             raise Problem(3, mismatch)
 
+    def admit_folder(self, folder: str) -> None:
+        """Raise `Problem` 3 if a call of gRPC names no folder, and 7 if it names the folder of somebody else."""
+        if not folder:
+            raise Problem(3, "folder_id: the field is required")
+        if folder != self.folder:
+            raise Problem(7, f"Permission denied to resource-manager.folder {folder}")
+
     def _credential(self, scheme: str, secret: str, *, bearer_keys: bool) -> None:
         if secret in self.expired:
             raise Problem(16, "The apikey has expired")

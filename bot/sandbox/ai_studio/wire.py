@@ -105,9 +105,8 @@ def route(where: str, name: str, *, shape: Shape | None = None, **how: bool) -> 
     follows from the path.
     """
     method, _, path = where.partition(" ")
-    found = Route(
-        name, path, shape or next(shape for start, shape in SHAPES.items() if path.startswith(start)), method, **how
-    )
+    usual = next(form for start, form in SHAPES.items() if path.startswith(start))
+    found = Route(name, path, shape or usual, method, **how)
 
     def mark(handler: Handler) -> Handler:
         ROUTES[handler] = found
@@ -221,6 +220,6 @@ def page(rows: Sequence[Row], size: int, token: str, *, empty_last: bool = False
 ROUTES: dict[Callable[..., Any], Route] = {}  # of all handlers
 SHAPES: dict[str, Shape] = {"/v1/": "openai", "/speech/": "speech", "/": "unary"}  # by the beginnings of paths
 MOST_ROWS, USUAL_ROWS = 1_000, 100
-HTTP_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
+HTTP_OF = {9: 400, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
 GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}
 GRPC_OF = {http: code for code, http in HTTP_OF.items()} | {502: 14}

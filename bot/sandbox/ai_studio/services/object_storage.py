@@ -23,6 +23,7 @@ from aiohttp import web
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.wire import Problem
+from bot.sandbox.faults import Faults
 from bot.sandbox.guard import Refusal, guarded
 
 DRAFTS, DATASETS, METRICS = "ai-fomo-drafts-prod", "ai-fomo-datasets-prod", "ai-fomo-tuning-prod"
@@ -62,19 +63,19 @@ class ObjectStorage:
     """Objects by key (`bucket/folder/id`), kept in files of a temporary folder that `close` removes.
 
     `base` is the URL of the server and `folder` the one of the service account. Addresses are valid for `life` seconds,
-    or with `expired` not at all. `smallest_part` is the least size of every part but the last. `failures` are HTTP
-    statuses that the next requests are answered with, and `uploads` the keys of all uploads that were accepted.
+    or with the failure `expired` not at all. `smallest_part` is the least size of every part but the last. `failures`
+    are HTTP statuses that the next requests are answered with, and `uploads` the keys of all accepted uploads.
     """
 
-    def __init__(self, clock: Clock, folder: str) -> None:
+    def __init__(self, clock: Clock, folder: str, faults: Faults) -> None:
         self.base = ""
         self.folder = folder
         self.life = 86_400.0
-        self.expired = False
         self.smallest_part = 5 * 2**20
         self.failures: list[int] = []
         self.uploads: list[str] = []
         self._clock = clock
+        self._faults = faults
         self._grants: dict[str, Grant] = {}
         self._objects: dict[str, StoredObject] = {}
         self._multipart: dict[str, MultipartUpload] = {}
@@ -216,7 +217,7 @@ class ObjectStorage:
         return grant
 
     def _until(self) -> float:
-        return self._clock.monotonic() + (0.0 if self.expired else self.life)
+        return self._clock.monotonic() + (0.0 if "expired" in self._faults.lasting else self.life)
 
     def _signed(self, grant: Grant, headers: str, key: str = "", more: Mapping[str, str] | None = None) -> str:
         signature, now = secrets.token_hex(32), datetime.fromtimestamp(self._clock.time(), UTC)

@@ -1,4 +1,7 @@
-"""The gRPC service DatasetService: a dataset from its draft and upload to its Parquet file. Begin with `Datasets`."""
+"""The gRPC service DatasetService: a dataset from its draft and upload to its Parquet file. Begin with `Datasets`.
+
+A method returns the fields of its response.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from yandex.cloud.ai.dataset.v1 import dataset_service_pb2 as pb
 from yandex.cloud.ai.dataset.v1.dataset_pb2 import (
     DatasetFileDownloadUrl,
@@ -17,20 +23,16 @@ from yandex.cloud.ai.dataset.v1.dataset_pb2 import (
     DatasetUploadSchema,
     ValidationError,
 )
-from yandex.cloud.operation.operation_pb2 import Operation
 
-from bot.clock import Clock
-from bot.sandbox.ai_studio.batch import line_checks, parquet
-from bot.sandbox.ai_studio.batch.caller import Caller
-from bot.sandbox.ai_studio.batch.operations import Operations, moment, new_id
-from bot.sandbox.ai_studio.core import CREATOR
+from bot.sandbox.ai_studio.core import CREATOR, Core, Part, new_id
+from bot.sandbox.ai_studio.grpc import files, line_checks
 from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
-from bot.sandbox.ai_studio.wire import Problem, page
+from bot.sandbox.ai_studio.wire import Json, Problem, page
 from bot.sandbox.faults import Faults
 
-LONGEST_NAME = 63
-LARGEST = 5 * 2**30
-MOST_PARTS = 10_000
+MAX_NAME = 63
+MAX_SIZE = 5 * 2**30
+MAX_PARTS = 10_000
 PREVIEW_LINES = 10
 FORMAT = "jsonlines"
 
@@ -52,7 +54,7 @@ class Dataset:
     checked: line_checks.Checked = field(default_factory=line_checks.Checked)
 
 
-class Datasets:
+class Datasets(Part):
     """The datasets of a folder, of which at most `most` may exist.
 
     Validation takes `seconds`. After half of them the dataset is ready or invalid and the operation shows how many rows
@@ -60,14 +62,13 @@ class Datasets:
     needs at least.
     """
 
-    def __init__(self, clock: Clock, storage: ObjectStorage, operations: Operations, faults: Faults) -> None:
+    def __init__(self, core: Core, storage: ObjectStorage, faults: Faults) -> None:
+        super().__init__(core)
         self.seconds = 130.0
         self.most = 100
         self.fewest: dict[str, int] = {}
         self.all: dict[str, Dataset] = {}
-        self._clock = clock
         self._storage = storage
-        self._operations = operations
         self._faults = faults
 
     # --- what runs and tunings ask for
@@ -80,15 +81,15 @@ class Datasets:
         self._look(found)
         return found
 
-    def ready(self, id_: str, types: Iterable[str]) -> Dataset:
+    def ready(self, id_: str, types: Iterable[str] = ()) -> Dataset:
         """Return a dataset that can be used. Raises `Problem` 9 if it is not ready, and 3 if its type is not among
-        `types`.
+        `types`, if there are some.
         """
         found = self.find(id_)
         if found.info.status != DatasetInfo.READY:
             state = DatasetInfo.Status.Name(found.info.status)
             raise Problem(9, f"Dataset {id_!r} is not ready: its status is {state}")
-        if found.info.task_type not in (known := list(types)):
+        if (known := list(types)) and found.info.task_type not in known:
             raise Problem(3, f"Dataset {id_!r} has the task type {found.info.task_type}, not {' or '.join(known)}")
         return found
 
@@ -102,20 +103,12 @@ class Datasets:
         """The path for a file with rows."""
         return self._storage.new_path()
 
-    def fill(self, id_: str, rows: Path, file: Path | None, at: float) -> None:
-        """Give a dataset that was made by `reserve` its rows and their Parquet `file`; after that it is ready."""
-        dataset = self.all.get(id_)
-        if dataset is not None:  # nobody has deleted it meanwhile
+    async def fill(self, id_: str, rows: Path, at: float) -> None:
+        """Give a dataset that was made by `reserve` its rows; after that it is ready."""
+        file = await self._write_parquet(rows)
+        if (dataset := self.all.get(id_)) is not None:  # nobody has deleted it meanwhile
             dataset.rows, dataset.file = rows, file
             self._make_ready(dataset, at)
-
-    async def as_parquet(self, rows: Path) -> Path | None:
-        """Write rows as a Parquet file and return its path; None if the extra `parquet` is not installed."""
-        if not parquet.is_installed():
-            return None
-        path = self._storage.new_path()
-        await asyncio.to_thread(parquet.convert, rows, path)
-        return path
 
     def keep_metrics(self, name: str, data: bytes) -> str:
         """Store a file with the metrics of a tuning, and return an address from which it can be read."""
@@ -126,13 +119,11 @@ class Datasets:
 
     # --- the service
 
-    async def create(self, request: pb.CreateDatasetRequest, caller: Caller) -> pb.CreateDatasetResponse:
+    def create(self, request: pb.CreateDatasetRequest) -> Json:
         """Handle `Create`."""
-        caller.check_folder(request.folder_id)
-        if not 1 <= len(request.name) <= LONGEST_NAME:
-            raise Problem(3, f"name: the length must be from 1 to {LONGEST_NAME}")
-        if request.task_type not in line_checks.SCHEMAS:
-            raise Problem(3, f"unknown task type: {request.task_type!r}")
+        if not 1 <= len(request.name) <= MAX_NAME:
+            raise Problem(3, f"name: the length must be from 1 to {MAX_NAME}")
+        _check_type(request.task_type)
         if request.upload_format != FORMAT:
             raise Problem(3, f"unknown upload format: {request.upload_format!r}")
         if len(self.all) >= self.most:
@@ -141,9 +132,9 @@ class Datasets:
         info.description, info.metadata = request.description, request.metadata
         info.allow_data_log = request.allow_data_log
         info.labels.update(request.labels)
-        return pb.CreateDatasetResponse(dataset_id=info.dataset_id, dataset=info)
+        return {"dataset_id": info.dataset_id, "dataset": info}
 
-    async def update(self, request: pb.UpdateDatasetRequest, _caller: Caller) -> pb.UpdateDatasetResponse:
+    def update(self, request: pb.UpdateDatasetRequest) -> Json:
         """Handle `Update`: change the name, description or labels that the field mask names."""
         info = self.find(request.dataset_id).info
         for name in request.update_mask.paths:
@@ -154,24 +145,23 @@ class Datasets:
                 setattr(info, name, getattr(request, name))
             else:
                 raise Problem(3, f"update_mask: {name!r} can't be changed")
-        info.updated_at.CopyFrom(self._operations.now())
-        return pb.UpdateDatasetResponse(dataset=info)
+        info.updated_at.CopyFrom(moment(self._clock.time()))
+        return {"dataset": info}
 
-    async def describe(self, request: pb.DescribeDatasetRequest, _caller: Caller) -> pb.DescribeDatasetResponse:
+    def describe(self, request: pb.DescribeDatasetRequest) -> Json:
         """Handle `Describe`."""
-        return pb.DescribeDatasetResponse(dataset=self.find(request.dataset_id).info)
+        return {"dataset": self.find(request.dataset_id).info}
 
-    async def delete(self, request: pb.DeleteDatasetRequest, _caller: Caller) -> pb.DeleteDatasetResponse:
+    def delete(self, request: pb.DeleteDatasetRequest) -> Json:
         """Handle `Delete`."""
         self.find(request.dataset_id)
         del self.all[request.dataset_id]
         self._storage.remove(self._key(DRAFTS, request.dataset_id))
         self._storage.remove(self._key(DATASETS, request.dataset_id))
-        return pb.DeleteDatasetResponse()
+        return {}
 
-    async def list(self, request: pb.ListDatasetsRequest, caller: Caller) -> pb.ListDatasetsResponse:
+    def list(self, request: pb.ListDatasetsRequest) -> Json:
         """Handle `List`, newest first. A pattern of names may have asterisks; without them it is a part of the name."""
-        caller.check_folder(request.folder_id)
         pattern = request.dataset_name_pattern
         pattern = pattern if "*" in pattern else f"*{pattern}*"
         latest = self._clock.time() - self._faults.list_lag
@@ -182,47 +172,38 @@ class Datasets:
             if (
                 dataset.created <= latest
                 and fnmatch.fnmatchcase(info.name, pattern)
-                and (not request.status or info.status in request.status)
-                and (not request.task_type_filter or info.task_type in request.task_type_filter)
-                and (not request.dataset_ids or info.dataset_id in request.dataset_ids)
+                and info.status in (request.status or [info.status])
+                and info.task_type in (request.task_type_filter or [info.task_type])
+                and info.dataset_id in (request.dataset_ids or [info.dataset_id])
             ):
                 found.append(info)
         rows, token = page(found, request.page_size, request.page_token)
-        return pb.ListDatasetsResponse(datasets=rows, next_page_token=token)
+        return {"datasets": rows, "next_page_token": token}
 
-    async def get_upload_draft_url(
-        self, request: pb.GetUploadDraftUrlRequest, _caller: Caller
-    ) -> pb.GetUploadDraftUrlResponse:
+    def get_upload_draft_url(self, request: pb.GetUploadDraftUrlRequest) -> Json:
         """Handle `GetUploadDraftUrl`."""
         key = self._draft(request.dataset_id, request.size_bytes)
-        url = self._storage.upload_url(key, request.size_bytes)
-        return pb.GetUploadDraftUrlResponse(dataset_id=request.dataset_id, upload_url=url)
+        return {"dataset_id": request.dataset_id, "upload_url": self._storage.upload_url(key, request.size_bytes)}
 
-    async def start_multipart_upload_draft(
-        self, request: pb.StartMultipartUploadDraftRequest, _caller: Caller
-    ) -> pb.StartMultipartUploadDraftResponse:
+    def start_multipart_upload_draft(self, request: pb.StartMultipartUploadDraftRequest) -> Json:
         """Handle `StartMultipartUploadDraft`."""
         key = self._draft(request.dataset_id, request.size_bytes)
-        if not 1 <= request.parts <= MOST_PARTS:
-            raise Problem(3, f"parts: the value must be from 1 to {MOST_PARTS}")
+        if not 1 <= request.parts <= MAX_PARTS:
+            raise Problem(3, f"parts: the value must be from 1 to {MAX_PARTS}")
         urls = self._storage.start_multipart(key, request.size_bytes, request.parts)
-        return pb.StartMultipartUploadDraftResponse(dataset_id=request.dataset_id, multipart_upload_urls=urls)
+        return {"dataset_id": request.dataset_id, "multipart_upload_urls": urls}
 
-    async def finish_multipart_upload_draft(
-        self, request: pb.FinishMultipartUploadDraftRequest, _caller: Caller
-    ) -> pb.FinishMultipartUploadDraftResponse:
+    async def finish_multipart_upload_draft(self, request: pb.FinishMultipartUploadDraftRequest) -> Json:
         """Handle `FinishMultipartUploadDraft`."""
         self.find(request.dataset_id)
         etags = {part.part_num: part.etag for part in request.uploaded_parts}
         await asyncio.to_thread(self._storage.finish_multipart, self._key(DRAFTS, request.dataset_id), etags)
-        return pb.FinishMultipartUploadDraftResponse(dataset_id=request.dataset_id)
+        return {"dataset_id": request.dataset_id}
 
-    async def validate(self, request: pb.ValidateDatasetRequest, _caller: Caller) -> Operation:
+    async def validate(self, request: pb.ValidateDatasetRequest) -> Json:
         """Handle `Validate`: lines that are wrong make a successful operation with `is_valid` false."""
-        dataset = self.find(request.dataset_id)
+        dataset = self._drafted(request.dataset_id)
         draft = self._storage.find(self._key(DRAFTS, request.dataset_id))
-        if dataset.info.status not in (DatasetInfo.DRAFT, DatasetInfo.INVALID):
-            raise Problem(9, f"Dataset {request.dataset_id!r} is no draft")
         if draft is None:
             raise Problem(9, f"nothing was uploaded to the dataset {request.dataset_id!r}")
         task_type = dataset.info.task_type
@@ -232,126 +213,124 @@ class Datasets:
         dataset.info.status = DatasetInfo.VALIDATING
         fewest = self.fewest.get(task_type, 1)
         dataset.checked = await asyncio.to_thread(line_checks.check_file, task_type, dataset.rows, fewest)
-        dataset.file = await self.as_parquet(dataset.rows) if not dataset.checked.errors else None
+        dataset.file = await self._write_parquet(dataset.rows) if not dataset.checked.errors else None
         dataset.operation = new_id("fds")
-        return self._operations.open(dataset.operation, look=lambda: self._look(dataset))
 
-    async def get_download_urls(
-        self, request: pb.GetDownloadUrlsRequest, _caller: Caller
-    ) -> pb.GetDownloadUrlsResponse:
+        async def look() -> None:
+            self._look(dataset)
+
+        return self._operations.begin(dataset.operation, None, look)
+
+    def get_download_urls(self, request: pb.GetDownloadUrlsRequest) -> Json:
         """Handle `GetDownloadUrls`: one Parquet file, called "main"."""
-        dataset = self.find(request.dataset_id)
-        if dataset.info.status != DatasetInfo.READY:
-            raise Problem(9, f"Dataset {request.dataset_id!r} is not ready")
+        self.ready(request.dataset_id)
         key = self._key(DATASETS, request.dataset_id)
         if self._storage.find(key) is None:
-            raise Problem(9, parquet.HOW)
-        self._storage.expired = "expired" in self._faults.lasting
+            raise Problem(9, files.NO_PARQUET)
         url = DatasetFileDownloadUrl(key="main", url=self._storage.download_url(key))
-        return pb.GetDownloadUrlsResponse(dataset_id=request.dataset_id, download_urls=[url])
+        return {"dataset_id": request.dataset_id, "download_urls": [url]}
 
-    async def list_upload_formats(
-        self, request: pb.ListUploadFormatsRequest, _caller: Caller
-    ) -> pb.ListUploadFormatsResponse:
+    def list_upload_formats(self, request: pb.ListUploadFormatsRequest) -> Json:
         """Handle `ListUploadFormats`."""
-        self._known(request.task_type)
-        return pb.ListUploadFormatsResponse(formats=[FORMAT])
+        _check_type(request.task_type)
+        return {"formats": [FORMAT]}
 
-    async def list_upload_schemas(
-        self, request: pb.ListUploadSchemasRequest, caller: Caller
-    ) -> pb.ListUploadSchemasResponse:
+    def list_upload_schemas(self, request: pb.ListUploadSchemasRequest) -> Json:
         """Handle `ListUploadSchemas`: JSON schemas of a line."""
-        caller.check_folder(request.folder_id)
-        self._known(request.task_type)
+        _check_type(request.task_type)
         schema = json.dumps(line_checks.SCHEMAS[request.task_type])
-        found = DatasetUploadSchema(task_type=request.task_type, upload_format=FORMAT, schema=schema)
-        return pb.ListUploadSchemasResponse(schemas=[found])
+        return {"schemas": [DatasetUploadSchema(task_type=request.task_type, upload_format=FORMAT, schema=schema)]}
 
-    async def list_types(self, request: pb.ListTypesRequest, caller: Caller) -> pb.ListTypesResponse:
+    def list_types(self, _request: pb.ListTypesRequest) -> Json:
         """Handle `ListTypes`."""
-        caller.check_folder(request.folder_id)
-        return pb.ListTypesResponse(types=list(line_checks.SCHEMAS))
+        return {"types": list(line_checks.SCHEMAS)}
 
-    async def get_preview(self, request: pb.GetDatasetPreviewRequest, _caller: Caller) -> pb.GetDatasetPreviewResponse:
+    def get_preview(self, request: pb.GetDatasetPreviewRequest) -> Json:
         """Handle `GetPreview`: the first lines."""
-        dataset = self.find(request.dataset_id)
-        if dataset.info.status != DatasetInfo.READY or dataset.rows is None:
-            raise Problem(9, f"Dataset {request.dataset_id!r} is not ready")
-        with dataset.rows.open("rb") as lines:
+        dataset = self.ready(request.dataset_id)
+        with (dataset.rows or Path(os.devnull)).open("rb") as lines:
             first = [line.decode().rstrip("\r\n") for line, _ in zip(lines, range(PREVIEW_LINES), strict=False)]
-        return pb.GetDatasetPreviewResponse(dataset_id=request.dataset_id, preview_lines=first)
+        return {"dataset_id": request.dataset_id, "preview_lines": first}
 
-    async def list_operations_ids(
-        self, request: pb.ListOperationsIdsRequest, _caller: Caller
-    ) -> pb.ListOperationsIdsResponse:
+    def list_operations_ids(self, request: pb.ListOperationsIdsRequest) -> Json:
         """Handle `ListOperationsIds`: the last validation of each dataset that has one."""
-        wanted = [self.all[id_] for id_ in request.dataset_id if id_ in self.all]
-        found = {dataset.info.dataset_id: dataset.operation for dataset in wanted if dataset.operation}
-        return pb.ListOperationsIdsResponse(dataset_id_to_operation_id=found)
+        wanted = {id_: self.all[id_].operation for id_ in request.dataset_id if id_ in self.all}
+        return {"dataset_id_to_operation_id": {id_: operation for id_, operation in wanted.items() if operation}}
 
     # --- states
 
     def _new(self, name: str, task_type: str, at: float) -> DatasetInfo:
+        made: Json = {
+            "created_by": CREATOR,
+            "created_by_id": CREATOR,
+            "created_at": moment(at),
+            "updated_at": moment(at),
+        }
         info = DatasetInfo(
-            dataset_id=new_id("fds"), folder_id=self._storage.folder, name=name, status=DatasetInfo.DRAFT,
-            task_type=task_type, created_at=moment(at), updated_at=moment(at), created_by=CREATOR,
-            created_by_id=CREATOR,
-        )  # fmt: skip
+            dataset_id=new_id("fds"),
+            folder_id=self._access.folder,
+            name=name,
+            status=DatasetInfo.DRAFT,
+            task_type=task_type,
+            **made,
+        )
         self.all[info.dataset_id] = Dataset(info, at)
         return info
 
+    def _drafted(self, id_: str) -> Dataset:
+        """A dataset that takes uploads. Raises `Problem` 9 for another."""
+        found = self.find(id_)
+        if found.info.status not in (DatasetInfo.DRAFT, DatasetInfo.INVALID):
+            raise Problem(9, f"Dataset {id_!r} is no draft")
+        return found
+
     def _draft(self, id_: str, size: int) -> str:
         """The key of what is uploaded for a dataset. Raises `Problem` if it takes no upload of this size."""
-        info = self.find(id_).info
-        if info.status not in (DatasetInfo.DRAFT, DatasetInfo.INVALID):
-            raise Problem(9, f"Dataset {id_!r} is no draft")
-        if not 1 <= size <= LARGEST:
-            raise Problem(3, f"size_bytes: the value must be from 1 to {LARGEST}")
-        self._storage.expired = "expired" in self._faults.lasting
+        self._drafted(id_)
+        if not 1 <= size <= MAX_SIZE:
+            raise Problem(3, f"size_bytes: the value must be from 1 to {MAX_SIZE}")
         return self._key(DRAFTS, id_)
 
     def _key(self, bucket: str, id_: str) -> str:
-        return f"{bucket}/{self._storage.folder}/{id_}"
+        return f"{bucket}/{self._access.folder}/{id_}"
 
-    def _known(self, task_type: str) -> None:
-        if task_type not in line_checks.SCHEMAS:
-            raise Problem(3, f"unknown task type: {task_type!r}")
+    async def _write_parquet(self, rows: Path) -> Path | None:
+        """Write rows as a Parquet file and return its path; None if the extra `parquet` is not installed."""
+        if not files.writes_parquet():
+            return None
+        path = self._storage.new_path()
+        await asyncio.to_thread(files.write_parquet, rows, path)
+        return path
 
     def _look(self, dataset: Dataset) -> None:
         """Let a validation go on as far as the time has come."""
-        now, checked = self._clock.time(), dataset.checked
+        now, checked, info = self._clock.time(), dataset.checked, dataset.info
         half, end = dataset.validated + self.seconds / 2, dataset.validated + self.seconds
-        if not dataset.operation or now < half or self._operations.all[dataset.operation].shown.done:
+        if not dataset.operation or now < half or self._operations.all[dataset.operation].finished:
             return
-        if dataset.info.status == DatasetInfo.VALIDATING:
+        if info.status == DatasetInfo.VALIDATING:
             counts = {"valid_rows": checked.valid, "processed_rows": checked.total, "total_rows": checked.total}
-            metadata = pb.ValidateDatasetMetadata(dataset_id=dataset.info.dataset_id, **counts)
-            self._operations.change(dataset.operation, metadata, half)
+            metadata = pb.ValidateDatasetMetadata(dataset_id=info.dataset_id, **counts)
+            self._operations.change(dataset.operation, packed(metadata), half)
             self._decide(dataset, half)
         if now >= end:
-            self._operations.finish(
-                dataset.operation,
-                end,
-                pb.ValidateDatasetResponse(
-                    dataset_id=dataset.info.dataset_id,
-                    is_valid=not checked.errors,
-                    errors=list(dataset.info.validation_error),
-                ),
-            )
+            errors = list(info.validation_error)
+            response = pb.ValidateDatasetResponse(dataset_id=info.dataset_id, is_valid=not errors, errors=errors)
+            self._operations.finish(dataset.operation, end, response=packed(response))
 
     def _decide(self, dataset: Dataset, at: float) -> None:
-        errors = dataset.checked.errors.values()
-        del dataset.info.validation_error[:]
-        dataset.info.validation_error.extend(
+        info, errors = dataset.info, dataset.checked.errors.values()
+        del info.validation_error[:]
+        info.validation_error.extend(
             ValidationError(error=found.error, error_description=found.description, row_numbers=found.rows)
             for found in errors
         )
+        info.updated_at.CopyFrom(moment(at))
         if errors:
-            dataset.info.status = DatasetInfo.INVALID
-            dataset.info.updated_at.CopyFrom(moment(at))
-            return
-        dataset.info.rows = dataset.checked.total
-        self._make_ready(dataset, at)
+            info.status = DatasetInfo.INVALID
+        else:
+            info.rows = dataset.checked.total
+            self._make_ready(dataset, at)
 
     def _make_ready(self, dataset: Dataset, at: float) -> None:
         """Let everybody use the dataset."""
@@ -362,3 +341,20 @@ class Datasets:
             info.size_bytes = self._storage.keep(self._key(DATASETS, info.dataset_id), dataset.file).size
         elif dataset.rows is not None:
             info.size_bytes = dataset.rows.stat().st_size
+
+
+def moment(at: float, *, fine: bool = False) -> Timestamp:
+    """Return a Unix time as a Timestamp, cut to whole seconds unless it should be `fine`."""
+    stamp = Timestamp()
+    stamp.FromMicroseconds(int(at * 1_000_000) if fine else int(at) * 1_000_000)
+    return stamp
+
+
+def packed(message: Message) -> Json:
+    """A message as the JSON of a field that may have any type."""
+    return {"@type": f"type.googleapis.com/{message.DESCRIPTOR.full_name}", **MessageToDict(message)}
+
+
+def _check_type(task_type: str) -> None:
+    if task_type not in line_checks.SCHEMAS:
+        raise Problem(3, f"unknown task type: {task_type!r}")

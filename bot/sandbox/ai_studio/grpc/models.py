@@ -13,7 +13,7 @@ from pathlib import Path
 from bot.sandbox.ai_studio.generation.text_request import TextRequest
 from bot.sandbox.ai_studio.generation.writer import AnswerSource
 from bot.sandbox.ai_studio.services.embeddings import Embeddings, TunedClassifier
-from bot.sandbox.ai_studio.validation import Access, Uri
+from bot.sandbox.ai_studio.validation import Uri
 from bot.sandbox.ai_studio.wire import Json, count_tokens
 
 OPEN_TOKEN = re.compile(r"[а-яё]{1,4}|\w{1,6}|[^\w\s]", re.IGNORECASE)
@@ -21,7 +21,7 @@ PAUSE = 50  # rows between two looks at what else is to be done
 
 
 class BatchModels:
-    """Writes the answers of batch runs, and keeps the tuned models.
+    """Writes the answers of batch runs, and teaches tuned models.
 
     The rows of a dataset are answered by the `AnswerSource` that writes all other answers of the sandbox. Tuned models
     are known by the suffix of their URI. A tuned text model answers the questions of its dataset with the answers
@@ -29,8 +29,7 @@ class BatchModels:
     classes of its dataset. A tuned embedding model has vectors of its own.
     """
 
-    def __init__(self, access: Access, source: AnswerSource, embeddings: Embeddings) -> None:
-        self._access = access
+    def __init__(self, source: AnswerSource, embeddings: Embeddings) -> None:
         self._source = source
         self._embeddings = embeddings
 
@@ -44,7 +43,8 @@ class BatchModels:
                 row = json.loads(line)
                 request = _request(row, uri, schema)
                 text = _shortened(await self._source.text(request), limit)
-                tokens += _prompt_tokens(request) + count_open(text)
+                more = [count_open(message["text"]) - count_tokens(message["text"]) for message in request.messages]
+                tokens += request.prompt_tokens + sum(more) + count_open(text)
                 answers.write(_line({"request": row["request"], "response": text}))
                 if number % PAUSE == 0:
                     await asyncio.sleep(0)
@@ -55,11 +55,11 @@ class BatchModels:
         if task_type == "TextToTextGeneration":
             self._source.tuned[suffix] = {row["request"][-1]["text"].strip(): row["response"] for row in rows}
         elif task_type.startswith("TextClassification"):
-            self._embeddings.tuned[suffix] = _classifier(list(rows), several=task_type.endswith("Multilabel"))
-
-    def archive(self, suffix: str) -> None:
-        """Make the model with this suffix unusable."""
-        self._access.archived.add(suffix)
+            rows = list(rows)
+            labels = [name for name in rows[0] if name != "text"]
+            samples = [{"text": row["text"], "label": name} for row in rows for name in labels if row[name]]
+            several = task_type.endswith("Multilabel")
+            self._embeddings.tuned[suffix] = TunedClassifier(labels, samples, several=several)
 
 
 def damage(result: Path, faults: Set[str]) -> None:
@@ -82,13 +82,13 @@ def damage(result: Path, faults: Set[str]) -> None:
     result.write_text("".join(map(_line, found)))
 
 
-def _line(row: Json) -> str:
-    return json.dumps(row) + "\n"
-
-
 def count_open(text: str) -> int:
     """How many tokens the open models, which batch runs have, count in a text: more for Russian than YandexGPT."""
     return sum(1 for _ in OPEN_TOKEN.finditer(text))
+
+
+def _line(row: Json) -> str:
+    return json.dumps(row) + "\n"
 
 
 def _shortened(text: str, limit: int) -> str:
@@ -97,31 +97,12 @@ def _shortened(text: str, limit: int) -> str:
     return text[: ends[limit - 1]] if limit and len(ends) > limit else text
 
 
-def _prompt_tokens(request: TextRequest) -> int:
-    more = [count_open(message["text"]) - count_tokens(message["text"]) for message in request.messages]
-    return request.prompt_tokens + sum(more)
-
-
 def _request(row: Json, uri: Uri, schema: Json | None) -> TextRequest:
-    messages = [{"role": message["role"], "text": _text(message)} for message in row["request"]]
-    pictures = [
-        base64.b64decode(part["image"])
-        for message in row["request"]
-        if isinstance(message.get("content"), list)
-        for part in message["content"]
-        if part["type"] == "image"
-    ]
+    messages, pictures = [], []
+    for message in row["request"]:
+        content = message.get("text", message.get("content"))
+        parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+        pictures += [base64.b64decode(part["image"]) for part in parts if part["type"] == "image"]
+        text = "\n".join(part["text"] for part in parts if part["type"] == "text")
+        messages.append({"role": message["role"], "text": text})
     return TextRequest(uri, messages, streams=False, limit=0, schema=schema, pictures=pictures)
-
-
-def _text(message: Json) -> str:
-    content = message.get("text", message.get("content"))
-    if isinstance(content, str):
-        return content
-    return "\n".join(part["text"] for part in content or () if part["type"] == "text")
-
-
-def _classifier(rows: list[Json], *, several: bool) -> TunedClassifier:
-    labels = [name for name in rows[0] if name != "text"]
-    samples = [{"text": row["text"], "label": name} for row in rows for name in labels if row[name]]
-    return TunedClassifier(labels, samples, several=several)
