@@ -15,6 +15,7 @@ from aiohttp.typedefs import Middleware
 HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
 DEEPEST = 100  # levels of nesting: code that walks through a body is recursive
 
+Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusal = Callable[[str], web.Response]
 

@@ -24,18 +24,13 @@ from aiohttp import web
 
 from bot.errors import ConfigError
 from bot.extension import SANDBOX
-from bot.sandbox import shop
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.bot_process import BotProcess, private
-from bot.sandbox.desk_rules import DeskRules
+from bot.sandbox.bot_process import BotProcess, on_changes, private
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.file_watch import on_changes
 from bot.sandbox.page_api import PageApi
+from bot.sandbox.page_tabs import DeskRules, Handbook, ServiceSwitches, Trials, handbook_settings
 from bot.sandbox.runs_view import RunsView
-from bot.sandbox.service_switches import ServiceSwitches
-from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.trials import Trials
 from bot.telemetry import incidents
 
 log = logging.getLogger(__name__)
@@ -46,14 +41,10 @@ FIRST_PORT = 8765
 ENDPOINT_PORT, ENDPOINT_SECRET = 8443, "sandbox-sandbox-sandbox"  # of an App's own endpoints
 OWNERS_FOLDER = 0o700
 SAVE_EVERY = 2.0  # seconds between checks whether the chats have changed
-FOREIGN = (
-    "YC_IAM_TOKEN",
-    "YC_OAUTH_TOKEN",
-    "YC_TOKEN",
-    "YC_SERVICE_ACCOUNT_KEY_FILE",
-    "WEBHOOK_URL",
-    "TELEGRAM_PROXY",
-    "BOTS",
+FOREIGN = tuple(
+    """
+    YC_IAM_TOKEN YC_OAUTH_TOKEN YC_TOKEN YC_SERVICE_ACCOUNT_KEY_FILE WEBHOOK_URL TELEGRAM_PROXY BOTS
+    """.split()
 )
 WHOLE_ESSAY = "4000"  # tokens: the scripted model's long answer should not always be cut short
 LONGEST_START = 120.0  # seconds until a bot asks for updates
@@ -122,13 +113,18 @@ class Sandbox:
             desk=desk,
         )
         runs = RunsView(
-            url=self._fixed["DATABASE_URL"], clock=self.telegram.clock, bot=lambda: self.telegram.state.profile.id,
+            url=self._fixed["DATABASE_URL"],
+            clock=self.telegram.clock,
+            bot=lambda: self.telegram.state.profile.id,
             commands=self.commands_file,
-        )  # fmt: skip
+        )
         switches = ServiceSwitches(self.studio, self.trials)
-        page = self.world.app({
-            "runs": (runs.show, "runs"), "service": (switches.change, "service"),
-        })  # fmt: skip
+        page = self.world.app(
+            {
+                "runs": (runs.show, "runs"),
+                "service": (switches.change, "service"),
+            }
+        )
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
         self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
@@ -211,7 +207,7 @@ class Sandbox:
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
             **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
             **({} if self.command else {"PROMPTS_DIR": str(self.directory / "prompts")}),
-            **({} if self.command else shop.settings(self.directory)),
+            **({} if self.command else handbook_settings(self.directory)),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
         fixed = {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}

@@ -15,8 +15,8 @@ from bot.billing.budget import Budget, Everybody
 from bot.config.settings import load
 from bot.sandbox import painter
 from bot.sandbox.ai_studio.server import Answer, Studio
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY, Caps
 from bot.storage.store import Store
 from bot.texts.catalog import say

@@ -24,8 +24,8 @@ from bot.billing.usage import shortened
 from bot.providers.reader import counted
 from bot.sandbox import painter
 from bot.sandbox.ai_studio.server import Answer
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from bot.sandbox import painter
 from bot.sandbox.ai_studio.server import Answer
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Message
 from bot.storage.repositories.buttons import LIFE
 from bot.storage.store import Store
 from bot.testing.virtual_loop import VirtualLoop

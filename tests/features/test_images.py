@@ -11,8 +11,8 @@ import pytest
 from bot.features.pictures.image_generation import PATIENCE, RATIOS, read_request
 from bot.sandbox import painter
 from bot.sandbox.faults import Cut
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Message
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage

@@ -9,8 +9,8 @@ import pytest
 
 from bot.features.pictures.image_generation import PATIENCE_WITH_ANOTHER
 from bot.sandbox import painter
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon

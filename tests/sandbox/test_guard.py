@@ -16,12 +16,10 @@ from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.guard import DEEPEST
 from bot.sandbox.page_api import PageApi
-from bot.sandbox.shop import Handbook
+from bot.sandbox.page_tabs import DeskRules, Handbook, Trials
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.trials import Trials
 
 ANNA = 1001
 SERVERS = ("page", "telegram", "studio")

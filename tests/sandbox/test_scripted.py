@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from bot.prompts.catalog import PROMPTS, instruct
-from bot.sandbox import painter
+from bot.sandbox import painter, scripted_tools
+from bot.sandbox import scripted_model as model
 from bot.sandbox.ai_studio.generation.writer import phrases, sentences, tokens
 from bot.sandbox.painter import SUBJECT_OF_FORM, WORDS, find_subjects
-from bot.sandbox.scripted import model
-from bot.sandbox.scripted import tools as scripted_tools
 
 
 def say(*texts: str) -> str:

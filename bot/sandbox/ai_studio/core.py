@@ -2,23 +2,29 @@
 
 `Quotas` says how many texts may be written at once and how often all else may be called; the texts of its errors are
 the real ones. `Operations` are the answers to asynchronous requests: pictures and texts differ in how long they take
-and are kept.
+and are kept. `Iam` issues tokens.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, route
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, get, route
+from bot.sandbox.guard import loads
+
+if TYPE_CHECKING:
+    from joserfc.jwk import RSAKey
+
 
 Limit = tuple[str, int, float]
 
@@ -97,9 +103,9 @@ class Operation:
     due: float
     polls_left: int
     result: Result
-    metadata: Json | None = None
-    look: Look | None = None
-    stop: Callable[[], None] | None = None
+    metadata: Json | None = field(default=None, init=False)
+    look: Look | None = field(default=None, init=False)
+    stop: Callable[[], None] | None = field(default=None, init=False)
     changed: float = field(default=0.0, init=False)
     finished: float = field(default=0.0, init=False)
 
@@ -129,10 +135,14 @@ class Operations:
         """
         due = math.inf if never else self._clock.monotonic() + self.seconds[what]
         operation = Operation(
-            id=PREFIX[what] + secrets.token_hex(9)[:17], what=what, description=description, created=self._clock.time(),
-            due=due, polls_left=self.polls[what],
+            id=PREFIX[what] + secrets.token_hex(9)[:17],
+            what=what,
+            description=description,
+            created=self._clock.time(),
+            due=due,
+            polls_left=self.polls[what],
             result={"error": error} if error else {"response": result} if isinstance(result, Mapping) else result,
-        )  # fmt: skip
+        )
         return self._keep(operation)
 
     def begin(
@@ -146,18 +156,8 @@ class Operations:
         JSON.
         """
         now = self._clock.time()
-        operation = Operation(
-            id=id_,
-            what="batch",
-            description="",
-            created=now,
-            due=math.inf,
-            polls_left=0,
-            result={},
-            metadata=metadata,
-            look=look,
-            stop=stop,
-        )
+        operation = Operation(id=id_, what="batch", description="", created=now, due=math.inf, polls_left=0, result={})
+        operation.metadata, operation.look, operation.stop = metadata, look, stop
         return self._keep(operation)
 
     def change(self, id_: str, metadata: Json, at: float) -> None:
@@ -297,3 +297,67 @@ def new_id(prefix: str) -> str:
 
 
 LETTERS = "0123456789abcdefghijklmnopqrstuv"
+
+
+AUDIENCE = "https://iam.api.cloud.yandex.net/iam/v1/tokens"
+
+
+class Iam(Part):
+    """Issues IAM tokens.
+
+    `public_keys` maps key ids to RSA keys; a JWT with such a key id must have a valid signature of that key. Of a JWT
+    with another key id only the header and the claims are checked. `metadata_tokens` False is a virtual machine
+    without a service account.
+    """
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self.public_keys: dict[str, RSAKey] = {}
+        self.metadata_tokens = True
+
+    @route("POST /iam/v1/tokens", "tokens", public=True)
+    async def token(self, call: Call) -> Reply:
+        """Handle `POST /iam/v1/tokens`: issue an IAM token for a JWT or an OAuth token. Raises `Problem` 16."""
+        jwt, oauth = call.body.get("jwt"), get(call.body, "yandexPassportOauthToken")
+        if isinstance(jwt, str) and jwt:
+            self._check_jwt(jwt)
+        elif not (isinstance(oauth, str) and re.match(r"y[0-3]_.", oauth)):
+            raise Problem(16, "The token is invalid")
+        token, until = self._access.issue()
+        return {"iamToken": token, "expiresAt": stamp(until, milliseconds=True)}
+
+    @route("GET /computeMetadata/v1/instance/service-accounts/default/token", "metadata", public=True)
+    async def metadata(self, call: Call) -> Reply:
+        """Play the metadata service of a virtual machine: issue an IAM token of its service account."""
+        if call.request.headers.get("metadata-flavor") != "Google":
+            raise Problem(7, "Missing Metadata-Flavor header")
+        if not self.metadata_tokens:
+            raise Problem(5, "no service account is attached")
+        token, until = self._access.issue()
+        left = int(until - self._clock.time())
+        return {"access_token": token, "expires_in": left, "token_type": "Bearer"}
+
+    def _check_jwt(self, jwt: str) -> None:
+        if len(jwt) > 8_000:
+            raise Problem(3, "jwt is longer than 8000 characters")
+        # Imported here, because the sandbox also runs without the extra `service-account`.
+        from joserfc import jws
+        from joserfc.errors import JoseError
+
+        try:
+            found = jws.extract_compact(jwt.encode())
+            header = found.headers()
+            good = self._is_good(header, loads(found.payload or b""))
+        except (JoseError, ValueError, KeyError, TypeError):
+            raise Problem(3, "JWT is malformed") from None
+        if not good:
+            raise Problem(16, "JWT is invalid: PS256, kid, iss, aud, and exp at most an hour after iat are expected")
+        key = self.public_keys.get(header["kid"])
+        if key is not None and not jws.validate_compact(found, key, algorithms=["PS256"]):
+            raise Problem(16, "JWT signature is invalid")
+
+    def _is_good(self, header: Json, payload: Json) -> bool:
+        issued, ends, now = payload["iat"], payload["exp"], self._clock.time()
+        timely = issued - 60 <= now < ends and 0 < ends - issued <= 3_600
+        named = bool(header["kid"]) and bool(payload["iss"]) and header["alg"] == "PS256"
+        return timely and named and bool(payload["aud"] == AUDIENCE)

@@ -18,22 +18,19 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from bot.clock import Clock, SystemClock
-from bot.sandbox.ai_studio.core import Core, Operations, Quotas
+from bot.sandbox.ai_studio.core import Core, Iam, Operations, Quotas
 from bot.sandbox.ai_studio.faults import Broken, fail
-from bot.sandbox.ai_studio.generation.conversations import Conversations
 from bot.sandbox.ai_studio.generation.model_switch import ModelSwitch
 from bot.sandbox.ai_studio.generation.native import Texts
 from bot.sandbox.ai_studio.generation.openai import OpenAi
-from bot.sandbox.ai_studio.generation.responses import Responses
+from bot.sandbox.ai_studio.generation.responses import Conversations, Responses
 from bot.sandbox.ai_studio.generation.writer import Answer, AnswerFunction, AnswerSource
 from bot.sandbox.ai_studio.services.art import Art, Outcome
 from bot.sandbox.ai_studio.services.embeddings import Embeddings
-from bot.sandbox.ai_studio.services.files import Files
-from bot.sandbox.ai_studio.services.iam import Iam
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.services.search import Search
 from bot.sandbox.ai_studio.services.speech import Speech
-from bot.sandbox.ai_studio.services.vector_stores import VectorStores
+from bot.sandbox.ai_studio.services.vector_stores import Files, VectorStores
 from bot.sandbox.ai_studio.validation import Access, require_body
 from bot.sandbox.ai_studio.wire import (
     ROUTES,
@@ -74,9 +71,15 @@ class Studio:
 
     def __init__(
         self,
-        *, hub: Hub | None = None, clock: Clock | None = None, keys: Sequence[str] = (), folder: str = SANDBOX_FOLDER,
-        quotas: bool = True, models_dir: Path = Path(".govorun/models"), on_model: Callable[[Json], None] | None = None,
-    ) -> None:  # fmt: skip
+        *,
+        hub: Hub | None = None,
+        clock: Clock | None = None,
+        keys: Sequence[str] = (),
+        folder: str = SANDBOX_FOLDER,
+        quotas: bool = True,
+        models_dir: Path = Path(".govorun/models"),
+        on_model: Callable[[Json], None] | None = None,
+    ) -> None:
         self.clock = clock or SystemClock()
         self.requests: list[ReceivedRequest] = []
         self.access = Access(self.clock, keys or [secrets.token_urlsafe(32)], folder)

@@ -12,21 +12,21 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from bot.sandbox.guard import loads
+from bot.sandbox.guard import Json, loads
 
 
 class ApiError(Exception):
     """An answer with `ok: false`. `description` is the whole text as Telegram writes it."""
 
-    def __init__(self, code: int, description: str, parameters: dict[str, Any] | None = None) -> None:
+    def __init__(self, code: int, description: str, parameters: Json | None = None) -> None:
         super().__init__(description)
         self.code = code
         self.description = description
         self.parameters = parameters or {}
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> Json:
         """The JSON body of the answer."""
-        body: dict[str, Any] = {"ok": False, "error_code": self.code, "description": self.description}
+        body: Json = {"ok": False, "error_code": self.code, "description": self.description}
         return {**body, "parameters": self.parameters} if self.parameters else body
 
 
@@ -59,7 +59,7 @@ class Call:
     """
 
     method: str
-    params: dict[str, Any] = field(default_factory=dict)
+    params: Json = field(default_factory=dict)
     files: dict[str, Upload] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
@@ -122,7 +122,7 @@ class Call:
 
 async def read(request: web.Request, method: str) -> Call:
     """Read an HTTP request of any encoding. Raises `ApiError` for a body that cannot be read."""
-    params: dict[str, Any] = dict(request.query)
+    params: Json = dict(request.query)
     kind = request.content_type
     call = Call(method, params)
     if request.method != "POST" or not request.body_exists:
@@ -137,7 +137,7 @@ async def read(request: web.Request, method: str) -> Call:
     return call
 
 
-async def _json(request: web.Request) -> dict[str, Any]:
+async def _json(request: web.Request) -> Json:
     try:
         body = loads(await request.read())
     except ValueError:

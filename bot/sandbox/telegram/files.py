@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bot.sandbox.image_header import picture_header
+from bot.sandbox.guard import Json
+from bot.sandbox.media import picture_header
 from bot.sandbox.telegram.call import bad
 
 PHOTO_LIMIT = 10 * 1024 * 1024
@@ -31,7 +32,7 @@ class StoredFile:
     name: str
     data: bytes
 
-    def head(self) -> dict[str, Any]:
+    def head(self) -> Json:
         """The fields that all file objects of the Bot API have."""
         return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": len(self.data)}
 
@@ -59,7 +60,7 @@ def stored(
         return _photo(data, make_id)
     file = _file(kind, data, make_id(), mime, name if kind in NAMED else "")
     optional = "emoji" if kind == "sticker" else "file_name" if kind in NAMED else ""
-    shown: dict[str, Any] = {optional: name} if optional and name else {}
+    shown: Json = {optional: name} if optional and name else {}
     if kind in (*NAMED, "voice"):
         shown["mime_type"] = file.mime
     if kind in LASTING:
@@ -67,7 +68,7 @@ def stored(
     return [file], {**shown, **SHAPES.get(kind, {}), **file.head()}
 
 
-def _photo(data: bytes, make_id: Callable[[], str]) -> tuple[list[StoredFile], list[dict[str, Any]]]:
+def _photo(data: bytes, make_id: Callable[[], str]) -> tuple[list[StoredFile], list[Json]]:
     """A photo as a list of PhotoSize, the largest last. All have the bytes of the original: nothing is scaled."""
     width, height = check_photo(data)
     longest = max(width, height)
@@ -104,11 +105,14 @@ FOLDERS: dict[FileKind, tuple[str, str, str, str]] = {
     "sticker": ("CAAC", "stickers", ".webp", "image/webp"),
 }
 DEFAULT_TYPES: dict[FileKind, str] = {
-    "voice": "audio/ogg", "video": "video/mp4", "animation": "video/mp4", "audio": "audio/mpeg",
-}  # fmt: skip
+    "voice": "audio/ogg",
+    "video": "video/mp4",
+    "animation": "video/mp4",
+    "audio": "audio/mpeg",
+}
 NAMED = ("document", "video", "animation", "audio")
 LASTING = ("voice", "video_note", "video", "animation", "audio")
-SHAPES: dict[FileKind, dict[str, Any]] = {
+SHAPES: dict[FileKind, Json] = {
     "video": {"width": 640, "height": 360},
     "animation": {"width": 320, "height": 240},
     "video_note": {"length": 240},

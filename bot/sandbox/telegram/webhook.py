@@ -18,7 +18,7 @@ import aiohttp
 
 from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.guard import loads
+from bot.sandbox.guard import Json, loads
 from bot.sandbox.telegram.call import bad
 from bot.sandbox.telegram.updates import PendingUpdate, UpdateQueue
 
@@ -30,7 +30,7 @@ LONGEST_PAUSE = (60.0, 120.0)
 LONGEST_RETRY_AFTER = 3_600.0
 GONE_FOR = 23 * 3_600.0
 
-Execute = Callable[[dict[str, Any]], Awaitable[None]]
+Execute = Callable[[Json], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -51,11 +51,11 @@ class Target:
 class Webhook:
     """The webhook of the bot. `execute` carries out a method that the bot wrote into its answer."""
 
-    def __init__(self, clock: Clock, hub: Hub, updates: UpdateQueue, execute: Execute, chance: random.Random) -> None:
+    def __init__(self, clock: Clock, hub: Hub, updates: UpdateQueue, chance: random.Random) -> None:
+        self.execute: Execute = _ignore
         self._clock = clock
         self._hub = hub
         self._updates = updates
-        self._execute = execute
         self._random = chance
         self._target: Target | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,10 +80,10 @@ class Webhook:
             self._updates.interrupt()
             self._spawn(self._watch(self._target))
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> Json:
         """Return the state of the webhook as the Bot API's WebhookInfo."""
         target = self._target
-        info: dict[str, Any] = {"url": target.url if target else "", "has_custom_certificate": False}
+        info: Json = {"url": target.url if target else "", "has_custom_certificate": False}
         info["pending_update_count"] = len(self._updates.waiting())
         if target:
             info |= {"max_connections": target.connections, "ip_address": "127.0.0.1"}
@@ -168,7 +168,7 @@ class Webhook:
         except ValueError:
             return
         if isinstance(body, dict) and isinstance(body.get("method"), str):
-            await self._execute(body)
+            await self.execute(body)
 
     def _failed(self, target: Target, reason: str) -> None:
         target.reason, target.failed_at = reason, self._clock.time()
@@ -184,6 +184,10 @@ class Webhook:
             self._target = None
             self._updates.webhook_active = False
             self._spawn(self.close())
+
+
+async def _ignore(_body: Json) -> None:
+    pass
 
 
 def _retry_after(header: str) -> float:

@@ -11,9 +11,8 @@ from zlib import crc32
 
 from bot.sandbox.ai_studio.core import COMPLETION, Core, Part
 from bot.sandbox.ai_studio.faults import fail
-from bot.sandbox.ai_studio.generation.calls import native_calls
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest, native_request
-from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, phrases
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, native_calls, phrases
 from bot.sandbox.ai_studio.validation import check_text, text_model
 from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Reply, count_tokens, encode, get, route
 
@@ -145,6 +144,14 @@ def _special(id: str, text: str) -> Json:
 START, LINE, SEPARATOR = _special("1", "<s>"), _special("3", "[NL]"), _special("4", "[SEP]")
 SPEAKERS = {"user": "▁Пользователь", "assistant": "▁Ассистент", "system": "▁Система"}
 KNOWN_IDS = {
-    "▁Пользователь": "16861", ":": "125851", "▁ping": "45533", "А": "125904", "сси": "845", "стент": "57590",
-    "▁[": "502", "EDIT": "32166", "ORS": "20386", "]": "125895",
-}  # fmt: skip
+    "▁Пользователь": "16861",
+    ":": "125851",
+    "▁ping": "45533",
+    "А": "125904",
+    "сси": "845",
+    "стент": "57590",
+    "▁[": "502",
+    "EDIT": "32166",
+    "ORS": "20386",
+    "]": "125895",
+}

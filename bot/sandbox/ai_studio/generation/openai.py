@@ -16,9 +16,17 @@ from typing import Any
 from bot.sandbox.ai_studio.core import Core, Part
 from bot.sandbox.ai_studio.faults import fail
 from bot.sandbox.ai_studio.generation import writer
-from bot.sandbox.ai_studio.generation.calls import delta_calls, whole_calls
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_request
-from bot.sandbox.ai_studio.generation.writer import Answer, AnswerSource, PendingAnswer, Piece, Quirk, Step
+from bot.sandbox.ai_studio.generation.writer import (
+    Answer,
+    AnswerSource,
+    PendingAnswer,
+    Piece,
+    Quirk,
+    Step,
+    delta_calls,
+    whole_calls,
+)
 from bot.sandbox.ai_studio.services.embeddings import Embeddings, dimension
 from bot.sandbox.ai_studio.validation import (
     ART_MODELS,
@@ -138,8 +146,12 @@ class OpenAi(Part):
         return Completion(
             id=f"chatcmpl-{number}" if is_open else number,
             model=f"gpt://{uri.name}/{uri.version}" if is_open else str(call.body["model"]),
-            created=int(self._clock.time()), request=request, answer=answer, quirks=quirks, is_open=is_open,
-        )  # fmt: skip
+            created=int(self._clock.time()),
+            request=request,
+            answer=answer,
+            quirks=quirks,
+            is_open=is_open,
+        )
 
     async def _pieces(self, call: Call, chat: Completion, pending: PendingAnswer) -> AsyncIterator[Piece]:
         """The events of a stream, the usage of an open model last."""

@@ -15,8 +15,8 @@ from yandex.cloud.ai.tuning.v1.tuning_task_pb2 import TuningTask as Task
 from bot.sandbox.ai_studio.core import Core, new_id
 from bot.sandbox.ai_studio.grpc import files, line_checks
 from bot.sandbox.ai_studio.grpc.datasets import Dataset, Datasets, packed
-from bot.sandbox.ai_studio.grpc.jobs import Job, Jobs
 from bot.sandbox.ai_studio.grpc.models import BatchModels
+from bot.sandbox.ai_studio.grpc.runs import Job, Jobs
 from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Uri
 from bot.sandbox.ai_studio.wire import Json, Problem
 from bot.sandbox.faults import Faults

@@ -53,9 +53,12 @@ class Search(Part):
             "message": {"content": text, "role": "ROLE_ASSISTANT"},
             "sources": [{"url": url, "title": title, "used": used} for title, url, used in pages],
             "searchQueries": [{"text": question, "reqId": "1"}],
-            "fixedMisspellQuery": "", "isAnswerRejected": self.rejects, "isBulletAnswer": False, "hints": [],
+            "fixedMisspellQuery": "",
+            "isAnswerRejected": self.rejects,
+            "isBulletAnswer": False,
+            "hints": [],
             "problematicAnswer": False,
-        }  # fmt: skip
+        }
         if self.framing == "array":
             return web.Response(body=b"[" + encode(value) + b"]", headers=call.headers, content_type="application/json")
         return value if self.framing == "object" else {"result": value}

@@ -1,7 +1,7 @@
 """SpeechKit: recognition of short notes (v1) and long ones (v3), and synthesis (v1 and v3). Begin with `Speech`.
 
-A voice note made by the sandbox (`ogg.note`) carries its words and is recognised as them; any other note as a sentence
-about its length.
+A voice note made by the sandbox (`media.note`) carries its words and is recognised as them; any other note as a
+sentence about its length.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from bot.media import audio
+from bot.sandbox import media
 from bot.sandbox.ai_studio.core import Core, Part
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, route
-from bot.sandbox.media import ogg
-from bot.sandbox.scripted.texts import phrase
+from bot.sandbox.scripted_model import phrase
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
 LONGEST_TEXT, LONGEST_BODY = 5_000, 15 << 10
@@ -109,7 +109,7 @@ class Speech(Part):
             raise Problem(12, "the sandbox speaks oggopus only")
         self.spoken.append(text)
         call.seen.note = text[:100]
-        return web.Response(body=ogg.note(text), content_type="audio/ogg", headers=call.headers)
+        return web.Response(body=media.note(text), content_type="audio/ogg", headers=call.headers)
 
     @route("POST /tts/v3/utteranceSynthesis", "utteranceSynthesis", shape="stream")
     async def utterance(self, call: Call) -> Reply:
@@ -124,14 +124,14 @@ class Speech(Part):
             raise Problem(12, "the sandbox speaks outputAudioSpec.containerAudio.containerAudioType OGG_OPUS only")
         self.spoken.append(text)
         call.seen.note = text[:100]
-        note = ogg.note(text)
+        note = media.note(text)
         pieces = [note[start : start + CHUNK] for start in range(0, len(note), CHUNK)]
         lines = [encode({"result": {"audioChunk": {"data": base64.b64encode(piece).decode()}}}) for piece in pieces]
         return web.Response(body=b"\n".join(lines) + b"\n", content_type="application/json", headers=call.headers)
 
 
 def _heard(data: bytes, length: float, language: str) -> str:
-    said = ogg.words(data)
+    said = media.words(data)
     return phrase("ru" if language.startswith("ru") else "en", "voice", seconds=round(length)) if said is None else said
 
 

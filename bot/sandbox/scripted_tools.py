@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.prompts.catalog import instruct
-from bot.sandbox.image_header import picture_header
-from bot.sandbox.scripted.helper_answers import spoken
-from bot.sandbox.scripted.model import Messages, language_of, question
-from bot.sandbox.scripted.texts import phrase
+from bot.sandbox.guard import Json
+from bot.sandbox.media import picture_header
+from bot.sandbox.scripted_model import Messages, language_of, phrase, question, spoken
 from bot.texts.catalog import LANGUAGES
 
-Call = tuple[str, dict[str, Any]]
+Call = tuple[str, Json]
 Schema = Mapping[str, Any]
 
 DEEPEST = 8
@@ -137,7 +136,7 @@ class _Fitting:
                 break
         return schema
 
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
+    def _object(self, schema: Schema, depth: int) -> Json:
         properties = schema.get("properties", {})
         names = schema.get("required") or list(properties)
         return {one: self.value(properties.get(one, {}), one, depth + 1) for one in names}
