@@ -6,11 +6,12 @@ of the route (streaming native, unary native, OpenAI-compatible or speech).
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
@@ -163,10 +164,13 @@ def reply_headers(client: str) -> dict[str, str]:
 
 def received(request: web.Request, route: Route, body: Json, at: float) -> ReceivedRequest:
     """A request for `Studio.requests`, at the monotonic time `at`."""
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    if "authorization" in headers:
-        headers["authorization"] = headers["authorization"].partition(" ")[0]
-    return ReceivedRequest(route.name, body, headers, at, path=request.path)
+    return ReceivedRequest(route.name, body, shown_headers(request.headers.items()), at, path=request.path)
+
+
+def shown_headers(headers: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """Headers, or the metadata of gRPC, for the journal: of `authorization` only the scheme."""
+    found = {name.lower(): str(value) for name, value in headers}
+    return {name: value.partition(" ")[0] if name == "authorization" else value for name, value in found.items()}
 
 
 def count_tokens(text: str) -> int:
@@ -179,6 +183,26 @@ def get(body: Mapping[str, Any], name: str, default: Any = None) -> Any:
     if name in body:
         return body[name]
     return body.get(re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name), default)
+
+
+def find(kept: Mapping[str, Row], id_: str, missing: str) -> Row:
+    """What is kept under an id. Raises `Problem` 5 with the text `missing`, which has {} for the id."""
+    if id_ not in kept:
+        raise Problem(5, missing.format(id_))
+    return kept[id_]
+
+
+def deleted(id_: str, kind: str) -> Json:
+    """The answer that something of a kind was deleted."""
+    return {"id": id_, "object": kind, "deleted": True}
+
+
+def from_base64(text: Any, name: str) -> bytes:
+    """The bytes of a field. Raises `Problem` 3 for what is no Base64."""
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except ValueError:
+        raise Problem(3, f"{name} is not base64") from None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -14,6 +14,8 @@ from aiohttp import BodyPartReader, web
 
 from bot.sandbox.guard import Json, loads
 
+MOST_NUMBERS = 100
+
 
 class ApiError(Exception):
     """An answer with `ok: false`. `description` is the whole text as Telegram writes it."""
@@ -94,6 +96,17 @@ class Call:
             return loads(value)
         except ValueError:
             raise bad(f"Can't parse {what} JSON object") from None
+
+    def numbers(self, name: str) -> list[int]:
+        """The ids of 1 to 100 messages. Raises 400 for anything else."""
+        found = self.parsed(name, "message identifiers")
+        if not isinstance(found, list) or not found:
+            raise bad("message identifiers are not specified")
+        if len(found) > MOST_NUMBERS:
+            raise bad("too many message identifiers specified")
+        if not all(isinstance(number, int) for number in found):
+            raise bad("Message identifier must be a Number")
+        return found
 
     def file(self, name: str) -> Upload | str:
         """The file parameter: an upload (directly or as attach://part), or a file id or URL; "" if it is absent."""

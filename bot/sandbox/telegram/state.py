@@ -147,6 +147,15 @@ class State:
             raise bad("message identifier is not specified")
         return number
 
+    def message_of(self, call: Call, purpose: str) -> tuple[Chat, int]:
+        """The chat and the id of the message that a call is about. Raises 400 for a message that is not there, with the
+        purpose of the call.
+        """
+        chat, number = self.chat_of(call), self.message_id(call)
+        if number not in chat.messages:
+            raise bad(f"message to {purpose} not found")
+        return chat, number
+
     def remark(self, call: Call, remarks: list[str]) -> None:
         """Store what the real server would have changed in the text of this call without saying so."""
         self.remarks += [f"{call.method}: {remark}" for remark in remarks]

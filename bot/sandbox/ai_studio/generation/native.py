@@ -10,7 +10,6 @@ from typing import Any
 from zlib import crc32
 
 from bot.sandbox.ai_studio.core import COMPLETION, Core, Part
-from bot.sandbox.ai_studio.faults import fail
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest, native_request
 from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, native_calls, phrases
 from bot.sandbox.ai_studio.validation import check_text, text_model
@@ -38,7 +37,7 @@ class Texts(Part):
                 return await self._source.stream(call, "application/json").write(self._pieces(call, lines))
             result = await _last(lines)
             _remember(call, result)
-            return await fail(call, call.fault) if call.fault else {"result": result}
+            return {"result": result}
 
         with self._quotas.session():
             return await self._source.respond(call, request, "application/json", write)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.sandbox.ai_studio.core import Core, Part
-from bot.sandbox.ai_studio.faults import fail
 from bot.sandbox.ai_studio.generation import writer
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_request
 from bot.sandbox.ai_studio.generation.writer import (
@@ -175,8 +174,6 @@ class OpenAi(Part):
         async for newest in self._source.steps(pending, writer.sentences, chat.request.limit):
             step = newest
         call.seen.answer = step.text
-        if call.fault is not None:
-            return await fail(call, call.fault)
         message: Json = {"role": "assistant", "content": step.text}
         if calls := chat.answer.calls:
             message["tool_calls"] = whole_calls(calls, is_open=chat.is_open)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.sandbox.ai_studio.generation.writer import Answer, Step, sentences
-from bot.sandbox.ai_studio.wire import Json, Problem, count_tokens, mapping
+from bot.sandbox.ai_studio.wire import Json, Problem, count_tokens, find, mapping
 
 Items = list[Json]
 
@@ -61,15 +61,11 @@ class ResponseStore:
 
     def response(self, id: str) -> StoredResponse:
         """A response by its id. Raises `Problem` 5 if there is none."""
-        if id not in self.responses:
-            raise Problem(5, f"response {id} not found")
-        return self.responses[id]
+        return find(self.responses, id, "response {} not found")
 
     def conversation(self, id: str) -> Conversation:
         """A conversation by its id. Raises `Problem` 5 if there is none."""
-        if id not in self.conversations:
-            raise Problem(5, f"Conversation with id '{id}' not found.")
-        return self.conversations[id]
+        return find(self.conversations, id, "Conversation with id '{}' not found.")
 
     def named(self, body: Mapping[str, Any]) -> Conversation | None:
         """The conversation that a request names by its id or as an object with `id`; None if it names none."""
@@ -211,8 +207,8 @@ async def events(
         yield {"type": f"response.{state}", "response": parts.value("in_progress")}
     thought = count_tokens(answer.thought)
     for event in (
-        *_search(parts, pages, query),
-        *_file_search(parts, files, query),
+        *_search(parts, "web", pages, {"action": {"type": "search", "query": query}}, {}),
+        *_search(parts, "file", files, {"queries": [query]}, {"results": None}),
         *_reasoning(parts, answer.thought),
         *_calls(parts, answer),
     ):
@@ -249,27 +245,15 @@ async def events(
     yield {"type": f"response.{status}", "response": parts.value(status, last.tokens, thought, **rest)}
 
 
-def _search(parts: ResponseParts, pages: Sequence[str], query: str) -> Iterator[Json]:
-    if not pages:
+def _search(parts: ResponseParts, kind: str, found: Sequence[Any], asked: Json, done: Json) -> Iterator[Json]:
+    """The events of a search (`web` or `file`) that has found something. `asked` and `done` are fields of its item."""
+    if not found:
         return
-    action = {"type": "search", "query": query}
-    item = {"type": "web_search_call", "id": f"ws_{parts.id}", "status": "in_progress", "action": action}
+    item = {"type": f"{kind}_search_call", "id": f"{kind[0]}s_{parts.id}", "status": "in_progress", **asked}
     where = {"item_id": item["id"], "output_index": len(parts.output)}
-    middle = [
-        {"type": f"response.web_search_call.{state}", **where} for state in ("in_progress", "searching", "completed")
-    ]
-    yield from _around(parts, item, middle, {"status": "completed"})
-
-
-def _file_search(parts: ResponseParts, files: Sequence[Json], query: str) -> Iterator[Json]:
-    if not files:
-        return
-    item = {"type": "file_search_call", "id": f"fs_{parts.id}", "status": "in_progress", "queries": [query]}
-    where = {"item_id": item["id"], "output_index": len(parts.output)}
-    middle = [
-        {"type": f"response.file_search_call.{state}", **where} for state in ("in_progress", "searching", "completed")
-    ]
-    yield from _around(parts, item, middle, {"status": "completed", "results": None})
+    states = ("in_progress", "searching", "completed")
+    middle = [{"type": f"response.{kind}_search_call.{state}", **where} for state in states]
+    yield from _around(parts, item, middle, {"status": "completed", **done})
 
 
 def _reasoning(parts: ResponseParts, thought: str) -> Iterator[Json]:

@@ -14,7 +14,6 @@ from typing import Any
 
 from bot.sandbox import scripted_model as scripted
 from bot.sandbox.ai_studio.core import Core, Part
-from bot.sandbox.ai_studio.faults import fail
 from bot.sandbox.ai_studio.generation.response_items import (
     Conversation,
     Items,
@@ -26,7 +25,7 @@ from bot.sandbox.ai_studio.generation.response_items import (
 )
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, as_chat, openai_request
 from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, sentences
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, mapping, page_of, route
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, deleted, encode, find, mapping, page_of, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class Responses(Part):
         """Handle `DELETE /v1/responses/{id}`: delete a response."""
         id = self._find(call).value["id"]
         del self.store.responses[id]
-        return {"id": id, "object": "response", "deleted": True}
+        return deleted(id, "response")
 
     @route("POST /v1/responses/{id}/cancel", "response/cancel")
     async def cancel(self, call: Call) -> Reply:
@@ -155,8 +154,8 @@ class Responses(Part):
         value: Json = {}
         async for event in found:
             value = event.get("response", value)
-        if call.fault is not None:
-            return await fail(call, call.fault)
+        if call.fault is not None:  # the answer is lost
+            return value
         self._keep(call, asked, value)
         return parts.value("queued") if call.body.get("background") is True else value
 
@@ -214,7 +213,7 @@ class Conversations(Part):
         """Handle `DELETE /v1/conversations/{id}`: delete a conversation."""
         id = self._of(call).id
         del self._store.conversations[id]
-        return {"id": id, "object": "conversation.deleted", "deleted": True}
+        return deleted(id, "conversation.deleted")
 
     @route("GET /v1/conversations/{id}/items", "items")
     async def items(self, call: Call) -> Reply:
@@ -246,7 +245,4 @@ class Conversations(Part):
 
     def _item_of(self, call: Call) -> Json:
         id = call.request.match_info["item"]
-        for item in self._of(call).items:
-            if item["id"] == id:
-                return item
-        raise Problem(5, f"Item with id '{id}' not found.")
+        return find({item["id"]: item for item in self._of(call).items}, id, "Item with id '{}' not found.")

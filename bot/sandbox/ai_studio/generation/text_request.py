@@ -6,8 +6,6 @@ for the same answer. The functions raise `Problem` for what the real service ref
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.sandbox.ai_studio.validation import Access, TextModel, Uri, check_text, text_model, text_spec
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, mapping
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, from_base64, get, integer, mapping
 
 Messages = list[dict[str, str]]
 NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
@@ -278,10 +276,7 @@ def _picture(part: Mapping[str, Any]) -> bytes:
     head, comma, data = str(mapping(part.get("image_url")).get("url", "")).partition(",")
     if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
         raise Problem(3, "image_url must be a data URL with base64")
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise Problem(3, "image_url is not in base64") from None
+    return from_base64(data, "image_url")
 
 
 def _schema(value: Any) -> Json:

@@ -156,7 +156,8 @@ class AnswerSource:
         self._faults = faults
 
     async def respond(self, call: Call, request: TextRequest, kind: str, write: Write) -> Reply:
-        """Answer a request with what comes next: a fault, a body byte for byte, or what `write` makes of an answer.
+        """Answer a request with what comes next: a fault, a body byte for byte, or what `write` makes of an answer. A
+        fault in the middle breaks off an answer that is not a stream as well.
 
         `kind` is the content type of a body that has none of its own.
         """
@@ -166,7 +167,8 @@ class AnswerSource:
         if pending.answer.raw:
             stream = self.stream(call, pending.answer.raw_type or kind)
             return await stream.write(_numbered(pending.answer.raw))
-        return await write(pending)
+        reply = await write(pending)
+        return await fail(call, call.fault) if call.fault and isinstance(reply, dict) else reply
 
     async def text(self, request: TextRequest) -> str:
         """Return the whole answer to a request of a batch run, at once. The queue of `script` is not used for it."""

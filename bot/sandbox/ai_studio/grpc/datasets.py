@@ -27,7 +27,7 @@ from yandex.cloud.ai.dataset.v1.dataset_pb2 import (
 from bot.sandbox.ai_studio.core import CREATOR, Core, Part, new_id
 from bot.sandbox.ai_studio.grpc import files, line_checks
 from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
-from bot.sandbox.ai_studio.wire import Json, Problem, page
+from bot.sandbox.ai_studio.wire import Json, Problem, find, page
 from bot.sandbox.faults import Faults
 
 MAX_NAME = 63
@@ -75,9 +75,7 @@ class Datasets(Part):
 
     def find(self, id_: str) -> Dataset:
         """Return a dataset in its present state. Raises `Problem` 5 if there is none with this id."""
-        found = self.all.get(id_)
-        if found is None:
-            raise Problem(5, f"Dataset {id_!r} not found")
+        found = find(self.all, id_, "Dataset {!r} not found")
         self._look(found)
         return found
 

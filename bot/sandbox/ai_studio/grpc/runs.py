@@ -29,7 +29,7 @@ from bot.sandbox.ai_studio.core import CANCELLED, CREATOR, Core, Part, new_id
 from bot.sandbox.ai_studio.grpc.datasets import Datasets, moment, packed
 from bot.sandbox.ai_studio.grpc.models import BatchModels, damage
 from bot.sandbox.ai_studio.validation import Uri
-from bot.sandbox.ai_studio.wire import Json, Problem, page
+from bot.sandbox.ai_studio.wire import Json, Problem, find, page
 from bot.sandbox.faults import Faults
 
 
@@ -81,10 +81,7 @@ class Jobs(Part, ABC, Generic[One]):
 
     def find(self, id_: str) -> One:
         """The job with this id. Raises `Problem` 5."""
-        found = self.all.get(id_)
-        if found is None:
-            raise Problem(5, f"{self.title} task {id_!r} not found")
-        return found
+        return find(self.all, id_, self.title + " task {!r} not found")
 
     def begin(self, job: One, request: Any) -> Json:
         """Begin a job, and return the JSON of its operation."""

@@ -42,7 +42,7 @@ from bot.sandbox.ai_studio.grpc.models import BatchModels
 from bot.sandbox.ai_studio.grpc.runs import Runs
 from bot.sandbox.ai_studio.grpc.tuning import Tunings
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
-from bot.sandbox.ai_studio.wire import GRPC_OF, HTTP_OF, Json, Problem, ReceivedRequest, reply_headers
+from bot.sandbox.ai_studio.wire import GRPC_OF, HTTP_OF, Json, Problem, ReceivedRequest, reply_headers, shown_headers
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.faults import Fault, Faults
 
@@ -157,7 +157,8 @@ class GrpcServer(Part):
     def _receive(self, method: MethodDescriptor, request: Message, context: Context) -> ReceivedRequest:
         """Remember a call."""
         name = name_of(method)
-        seen = ReceivedRequest(name, MessageToDict(request), _headers(context), self._clock.monotonic(), path=name)
+        headers = shown_headers(context.invocation_metadata() or ())
+        seen = ReceivedRequest(name, MessageToDict(request), headers, self._clock.monotonic(), path=name)
         self.calls.append(seen)
         del self.calls[:-REMEMBERED]
         return seen
@@ -191,14 +192,6 @@ async def _fail(fault: Fault) -> None:
     if fault.hang:
         await asyncio.Event().wait()
     raise Problem(GRPC_OF.get(fault.status, 14), fault.description or "a failure on purpose")
-
-
-def _headers(context: Context) -> dict[str, str]:
-    """The metadata of a call; of `authorization` only the scheme."""
-    found = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
-    if "authorization" in found:
-        found["authorization"] = found["authorization"].partition(" ")[0]
-    return found
 
 
 def _snake(name: str) -> str:

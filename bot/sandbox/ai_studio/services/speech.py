@@ -7,7 +7,6 @@ sentence about its length.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,7 +16,7 @@ from aiohttp import web
 from bot.media import audio
 from bot.sandbox import media
 from bot.sandbox.ai_studio.core import Core, Part
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, route
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, from_base64, route
 from bot.sandbox.scripted_model import phrase
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
@@ -65,10 +64,7 @@ class Speech(Part):
         languages = _at(model, "languageRestriction", "languageCode") or ["ru-RU"]
         for language in languages:
             _language(language)
-        try:
-            data = base64.b64decode(str(call.body.get("content", "")), validate=True)
-        except binascii.Error:
-            raise Problem(3, "content is not base64") from None
+        data = from_base64(call.body.get("content", ""), "content")
         if not data or not data.startswith(CONTAINERS[container]):
             raise Problem(3, "content is not what audioFormat says")
         length = audio.seconds(data)
@@ -99,35 +95,37 @@ class Speech(Part):
         """Handle `tts:synthesize` (speech synthesis v1): return a voice note that says the text."""
         raw = await call.request.read()
         form = {name: values[0] for name, values in parse_qs(raw.decode("utf-8", "replace")).items()}
-        text = form.get("text", "")
         _language(form.get("lang", "ru-RU"))
-        if not text.strip():
-            raise Problem(3, "one of 'text' or 'ssml' is expected")
-        if len(text) > LONGEST_TEXT or len(raw) > LONGEST_BODY:
-            raise Problem(3, f"text length exceeds {LONGEST_TEXT} symbols")
+        text = _check_text(form.get("text", ""), "one of 'text' or 'ssml' is expected", len(raw))
         if form.get("format", "oggopus") != "oggopus":
             raise Problem(12, "the sandbox speaks oggopus only")
-        self.spoken.append(text)
-        call.seen.note = text[:100]
-        return web.Response(body=media.note(text), content_type="audio/ogg", headers=call.headers)
+        return web.Response(body=self._say(call, text), content_type="audio/ogg", headers=call.headers)
 
     @route("POST /tts/v3/utteranceSynthesis", "utteranceSynthesis", shape="stream")
     async def utterance(self, call: Call) -> Reply:
         """Handle `tts/v3` (speech synthesis v3): return a voice note that says the text, in lines of JSON."""
-        text = call.body.get("text")
-        if not isinstance(text, str) or not text.strip():
-            raise Problem(3, "text must not be empty")
-        if len(text) > LONGEST_TEXT:
-            raise Problem(3, f"text length exceeds {LONGEST_TEXT} symbols")
+        text = _check_text(call.body.get("text"), "text must not be empty")
         container = _at(call.body, "outputAudioSpec", "containerAudio", "containerAudioType")
         if container != "OGG_OPUS":
             raise Problem(12, "the sandbox speaks outputAudioSpec.containerAudio.containerAudioType OGG_OPUS only")
-        self.spoken.append(text)
-        call.seen.note = text[:100]
-        note = media.note(text)
+        note = self._say(call, text)
         pieces = [note[start : start + CHUNK] for start in range(0, len(note), CHUNK)]
         lines = [encode({"result": {"audioChunk": {"data": base64.b64encode(piece).decode()}}}) for piece in pieces]
         return web.Response(body=b"\n".join(lines) + b"\n", content_type="application/json", headers=call.headers)
+
+    def _say(self, call: Call, text: str) -> bytes:
+        self.spoken.append(text)
+        call.seen.note = text[:100]
+        return media.note(text)
+
+
+def _check_text(text: Any, empty: str, size: int = 0) -> str:
+    """A text to be spoken, in a body of so many bytes. Raises `Problem` 3 for one that is empty or too long."""
+    if not isinstance(text, str) or not text.strip():
+        raise Problem(3, empty)
+    if len(text) > LONGEST_TEXT or size > LONGEST_BODY:
+        raise Problem(3, f"text length exceeds {LONGEST_TEXT} symbols")
+    return text
 
 
 def _heard(data: bytes, length: float, language: str) -> str:

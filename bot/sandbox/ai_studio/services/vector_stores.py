@@ -6,8 +6,6 @@ official SDK keeps the same files by the native API, `Files`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +17,22 @@ from aiohttp import web
 from bot.sandbox.ai_studio.core import CREATOR, DAY, Core, Part, stamp
 from bot.sandbox.ai_studio.services.embeddings import vector
 from bot.sandbox.ai_studio.services.object_storage import FILES, ObjectStorage
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Problem, Reply, get, integer, mapping, page, page_of, route
+from bot.sandbox.ai_studio.wire import (
+    TOKEN,
+    Call,
+    Json,
+    Problem,
+    Reply,
+    deleted,
+    find,
+    from_base64,
+    get,
+    integer,
+    mapping,
+    page,
+    page_of,
+    route,
+)
 
 CHUNK, OVERLAP = 800, 400  # tokens
 MOST_FILES = 100  # of one request
@@ -118,9 +131,7 @@ class VectorStores(Part):
 
     def file(self, id_: str) -> StoredFile:
         """The file with this id. Raises `Problem` 5."""
-        if id_ not in self.files:
-            raise Problem(5, f"File with id '{id_}' not found.")
-        return self.files[id_]
+        return find(self.files, id_, "File with id '{}' not found.")
 
     def forget(self, id_: str) -> None:
         """Delete a file, which leaves its stores, too. Raises `Problem` 5."""
@@ -165,7 +176,7 @@ class VectorStores(Part):
         """Handle `DELETE /v1/files/{id}`."""
         id_ = call.id
         self.forget(id_)
-        return {"id": id_, "object": "file", "deleted": True}
+        return deleted(id_, "file")
 
     # --- stores -------------------------------------------------------------------------------------------------------
 
@@ -195,7 +206,7 @@ class VectorStores(Part):
         """Handle `DELETE /v1/vector_stores/{id}`: its files stay."""
         id_ = self._called(call).id
         del self.stores[id_]
-        return {"id": id_, "object": "vector_store.deleted", "deleted": True}
+        return deleted(id_, "vector_store.deleted")
 
     @route("POST /v1/vector_stores/{id}/search", "vector_store/search")
     async def search(self, call: Call) -> Reply:
@@ -233,7 +244,7 @@ class VectorStores(Part):
         store = self._called(call)
         id_ = self._file_of(store, call)
         del store.files[id_]
-        return {"id": id_, "object": "vector_store.file.deleted", "deleted": True}
+        return deleted(id_, "vector_store.file.deleted")
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -241,9 +252,7 @@ class VectorStores(Part):
         return self._store(call.id)
 
     def _store(self, id_: str) -> KeptStore:
-        if id_ not in self.stores:
-            raise Problem(5, f"Vector store with id '{id_}' not found.")
-        return self.stores[id_]
+        return find(self.stores, id_, "Vector store with id '{}' not found.")
 
     def _file_of(self, store: KeptStore, call: Call) -> str:
         id_ = call.request.match_info["file"]
@@ -312,10 +321,7 @@ class Files(Part):
     async def create(self, call: Call) -> Reply:
         """Handle `POST /files/v1/files`: the content is base64."""
         self._access.check_folder(str(get(call.body, "folderId", "")))
-        try:
-            data = base64.b64decode(str(call.body.get("content", "")), validate=True)
-        except binascii.Error:
-            raise Problem(3, "content is not base64") from None
+        data = from_base64(call.body.get("content", ""), "content")
         if not 0 < len(data) <= LARGEST:
             raise Problem(3, "the file must have from 1 byte to 128 MB")
         details = {name: found for name in ("mimeType", *CHANGED) if (found := get(call.body, name))}

@@ -226,9 +226,7 @@ def read_business_message(api: State, call: Call) -> bool:
 def delete_business_messages(api: State, call: Call) -> bool:
     """Delete messages of one chat: what the account has sent, or with another right everything."""
     connection = _allowed(api, call, "can_delete_sent_messages", "can_delete_all_messages")
-    numbers = call.parsed("message_ids", "message identifiers")
-    if not isinstance(numbers, list) or not 1 <= len(numbers) <= 100:
-        raise bad("message identifiers are not specified")
+    numbers = call.numbers("message_ids")
     for chat in connection.chats.values():
         found = [chat.messages[number] for number in numbers if number in chat.messages]
         if "can_delete_all_messages" not in connection.rights and any(

@@ -80,10 +80,7 @@ def delete_ephemeral_message(api: State, call: Call) -> bool:
 
 def delete_message(api: State, call: Call) -> bool:
     """Delete a message. Raises 400 if it does not exist, is older than 48 h or may not be deleted by the bot."""
-    chat = api.chat_of(call)
-    number = api.message_id(call)
-    if number not in chat.messages:
-        raise bad("message to delete not found")
+    chat, number = api.message_of(call, "delete")
     if not _deletable(api, chat, chat.messages[number]):
         raise bad("message can't be deleted")
     api.remove(chat, [number])
@@ -93,12 +90,7 @@ def delete_message(api: State, call: Call) -> bool:
 def delete_messages(api: State, call: Call) -> bool:
     """Delete up to 100 messages; unknown ids are skipped. Raises 400 if one of them may not be deleted."""
     chat = api.chat_of(call)
-    numbers = call.parsed("message_ids", "message identifiers")
-    if not isinstance(numbers, list) or not 1 <= len(numbers) <= 100:
-        raise bad("message identifiers are not specified")
-    if not all(isinstance(number, int) for number in numbers):
-        raise bad("Message identifier must be a Number")
-    found = [number for number in numbers if number in chat.messages]
+    found = [number for number in call.numbers("message_ids") if number in chat.messages]
     if not all(_deletable(api, chat, chat.messages[number]) for number in found):
         raise bad("message can't be deleted")
     api.remove(chat, found)
@@ -107,10 +99,7 @@ def delete_messages(api: State, call: Call) -> bool:
 
 def set_message_reaction(api: State, call: Call) -> bool:
     """Set the one reaction of the bot on a message; an empty list removes it."""
-    chat = api.chat_of(call)
-    number = api.message_id(call)
-    if number not in chat.messages:
-        raise bad("message to react not found")
+    chat, number = api.message_of(call, "react")
     given = call.parsed("reaction", "reaction types") or []
     if not isinstance(given, list) or len(given) > 1:
         raise bad("REACTIONS_TOO_MANY")

@@ -149,7 +149,6 @@ VOICES = {"voice", "video_note"}  # what a person may forbid
 FOR_ONE = ("sendMessage", "sendRichMessage", "sendPhoto", "sendDocument", "sendVoice")
 
 
-MOST = 100
 AROUND = frozenset(
     {  # what belongs to a message and not to its content
         "message_id",
@@ -210,13 +209,7 @@ def send_several(api: State, call: Call, *, copies: bool) -> list[Json]:
 
     Messages that do not exist, or may not be sent again, are left out. Raises 400 if none is left.
     """
-    numbers = call.parsed("message_ids", "message identifiers")
-    if not isinstance(numbers, list) or not numbers:
-        raise bad("message identifiers are not specified")
-    if len(numbers) > MOST:
-        raise bad("too many message identifiers specified")
-    if not all(isinstance(number, int) for number in numbers):
-        raise bad("Message identifier must be a Number")
+    numbers = call.numbers("message_ids")
     if numbers != sorted(set(numbers)):
         raise bad("message identifiers must be in a strictly increasing order")
     allowed = _may_copy if copies else may_forward

@@ -71,10 +71,8 @@ def get_forum_topic_icon_stickers(api: State, call: Call) -> list[Json]:
 
 def pin_message(api: State, call: Call) -> bool:
     """Pin a message. Raises 400 for an unknown message or without the right."""
-    chat = _pinner(api, call)
-    number = api.message_id(call)
-    if number not in chat.messages:
-        raise bad("message to pin not found")
+    _pinner(api, call)
+    chat, number = api.message_of(call, "pin")
     if number not in chat.pinned:
         chat.pinned.append(number)
         original = {key: value for key, value in chat.messages[number].items() if key != "reply_to_message"}
