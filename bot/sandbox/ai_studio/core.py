@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.validation import Access
+from bot.sandbox.ai_studio.validation import SERVICE, Access
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, get, route
 from bot.sandbox.guard import loads
 
@@ -44,7 +44,7 @@ class Quotas:
         self.enabled = enabled
         self.sessions = 10
         self.in_flight = 0
-        self.limits: dict[str, tuple[Limit, ...]] = dict(LIMITS)
+        self.limits = dict(LIMITS)
         self._clock = clock
         self._calls: dict[str, deque[float]] = {}
 
@@ -269,26 +269,7 @@ PREFIX: dict[OperationKind, str] = {"text": "d7q", "art": "fbv"}
 HOSTS: dict[OperationKind, str] = {"text": "operation", "art": "llm", "batch": "operation"}
 CANCELLED: Json = {"code": 1, "message": "operation was cancelled", "details": []}
 DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
-# Recorded are the name of the session quota and the form of the rates' names; the rates' names here follow that form.
-LIMITS: dict[str, tuple[Limit, ...]] = {
-    "completionAsync": (
-        ("textGenerationAsyncRequestsPerSecond", 10, 1.0),
-        ("textGenerationAsyncRequestsPerHour", 5_000, HOUR),
-    ),
-    "imageGenerationAsync": (
-        ("imageGenerationRequestsPerMinute", 500, MINUTE),
-        ("imageGenerationRequestsPerDay", 5_000, DAY),
-    ),
-    "textEmbedding": (("textEmbeddingRequestsPerSecond", 10, 1.0),),
-    "embeddings": (("textEmbeddingRequestsPerSecond", 10, 1.0),),
-    "fewShotTextClassification": (("textClassificationRequestsPerSecond", 1, 1.0),),
-    "textClassification": (("textClassificationRequestsPerSecond", 1, 1.0),),
-    "tokenize": (("tokenizerRequestsPerSecond", 50, 1.0),),
-    "tokenizeCompletion": (("tokenizerRequestsPerSecond", 50, 1.0),),
-    "batch": (("textGenerationBatchRunsPerHour", 10, HOUR), ("textGenerationBatchRunsPerDay", 100, DAY)),
-    "tuning": (("tuningRunsPerHour", 3, HOUR), ("tuningRunsPerDay", 10, DAY)),
-    "operation": (("operationRequestsPerSecond", 50, 1.0),),
-}
+LIMITS: dict[str, list[Limit]] = SERVICE["limits"]
 
 
 def new_id(prefix: str) -> str:

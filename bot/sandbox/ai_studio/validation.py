@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from bot.clock import Clock
@@ -202,31 +204,10 @@ class ArtModel:
     years: tuple[Year, ...]
 
 
-def _open(window: int, owner: str, year: Year, *, sees: bool = False, thinks: bool = False) -> TextModel:
-    return TextModel(window, native=False, tokens=True, owner=owner, sees=sees, thinks=thinks, years=(year,))
-
-
 VERSIONS = frozenset({"latest", "rc", "deprecated"})
-TEXT_MODELS = {
-    "yandexgpt-lite": TextModel(32_768),
-    "yandexgpt": TextModel(32_768, hidden=True),
-    "yandexgpt-5-lite": TextModel(32_768),
-    "yandexgpt-5-pro": TextModel(32_768, hidden=True),
-    "yandexgpt-5.1": TextModel(32_768),
-    "aliceai-llm": TextModel(131_072),
-    "aliceai-llm-flash": TextModel(65_536, native=False),
-    "deepseek-v4-flash": _open(1_048_576, "DeepSeek", "today", thinks=True),
-    "deepseek-v4.1-flash": _open(1_048_576, "DeepSeek", "today", sees=True, thinks=True),
-    "qwen3.6-35b-a3b": _open(262_144, "Alibaba", "today", sees=True),
-    "qwen3-235b-a22b-fp8": _open(262_144, "Alibaba", "2025"),
-    "gpt-oss-120b": _open(131_072, "OpenAI", "2025", thinks=True),
-    "gpt-oss-20b": _open(131_072, "OpenAI", "2025", thinks=True),
-    "gemma-3-27b-it": _open(131_072, "Google", "2025", sees=True),
-}
-ART_MODELS: Mapping[str, ArtModel] = {
-    "yandex-art": ArtModel(operations=True, years=("2025", "today")),
-    "aliceai-image-art-3.0": ArtModel(operations=False, years=("today",)),
-}
+SERVICE = tomllib.loads(Path(__file__).with_name("service.toml").read_text("utf-8"))
+TEXT_MODELS = {name: TextModel(**row) for name, row in SERVICE["text"].items()}
+ART_MODELS = {name: ArtModel(**row) for name, row in SERVICE["art"].items()}
 MODELS: dict[str, TextModel | ArtModel] = {**TEXT_MODELS, **ART_MODELS}
 EMBEDDINGS = frozenset({"text-search-doc", "text-search-query", "text-embeddings"})
 V2_EMBEDDINGS = frozenset({"text-embeddings-v2-doc", "text-embeddings-v2-query"})

@@ -7,7 +7,9 @@ the difference.
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import BodyPartReader, web
@@ -15,6 +17,7 @@ from aiohttp import BodyPartReader, web
 from bot.sandbox.guard import Json, loads
 
 MOST_NUMBERS = 100
+BOT_API = tomllib.loads(Path(__file__).with_name("bot_api.toml").read_text("utf-8"))
 
 
 class ApiError(Exception):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from bot.sandbox.guard import Json
 from bot.sandbox.media import picture_header
-from bot.sandbox.telegram.call import bad
+from bot.sandbox.telegram.call import BOT_API, bad
 
 PHOTO_LIMIT = 10 * 1024 * 1024
 UPLOAD_LIMIT = 50 * 1024 * 1024
@@ -58,14 +58,12 @@ def stored(
     """
     if kind == "photo":
         return _photo(data, make_id)
-    file = _file(kind, data, make_id(), mime, name if kind in NAMED else "")
-    optional = "emoji" if kind == "sticker" else "file_name" if kind in NAMED else ""
-    shown: Json = {optional: name} if optional and name else {}
-    if kind in (*NAMED, "voice"):
-        shown["mime_type"] = file.mime
-    if kind in LASTING:
-        shown["duration"] = duration
-    return [file], {**shown, **SHAPES.get(kind, {}), **file.head()}
+    known = KINDS[kind]
+    file = _file(kind, data, make_id(), mime, name if known.get("name") == "file_name" else "")
+    shown: Json = {known["name"]: name} if name and "name" in known else {}
+    shown |= {"mime_type": file.mime} if "shows_type" in known else {}
+    shown |= {"duration": duration} if "lasts" in known else {}
+    return [file], {**shown, **known.get("shape", {}), **file.head()}
 
 
 def _photo(data: bytes, make_id: Callable[[], str]) -> tuple[list[StoredFile], list[Json]]:
@@ -80,12 +78,12 @@ def _photo(data: bytes, make_id: Callable[[], str]) -> tuple[list[StoredFile], l
 
 
 def _file(kind: FileKind, data: bytes, word: str, mime: str, name: str = "") -> StoredFile:
-    start, folder, ending, fixed = FOLDERS[kind]
-    mime = fixed or mime or mimetypes.guess_type(name)[0] or DEFAULT_TYPES.get(kind, "application/octet-stream")
-    ending = ".png" if mime == "image/png" and kind == "photo" else ending or _ending(name)
+    known = KINDS[kind]
+    mime = known["mime"] if "is_fixed" in known else mime or mimetypes.guess_type(name)[0] or known["mime"]
+    ending = ".png" if mime == "image/png" and kind == "photo" else known["ending"] or _ending(name)
     unique = f"{'AQAD' if kind == 'photo' else 'AgAD'}{word}"
-    path = f"{folder}/file_{word}{ending}"
-    return StoredFile(file_id=start + word, unique_id=unique, path=path, mime=mime, name=name, data=data)
+    path = f"{known['folder']}/file_{word}{ending}"
+    return StoredFile(file_id=known["start"] + word, unique_id=unique, path=path, mime=mime, name=name, data=data)
 
 
 def _ending(file_name: str) -> str:
@@ -93,28 +91,4 @@ def _ending(file_name: str) -> str:
     return f".{ending}" if ending != file_name and ending.isascii() and ending.isalnum() and len(ending) < 8 else ""
 
 
-# The beginning of a file id, the folder, the ending of a path ("": of the name), the MIME type where only one is known.
-FOLDERS: dict[FileKind, tuple[str, str, str, str]] = {
-    "photo": ("AgAC", "photos", ".jpg", ""),
-    "document": ("BQAC", "documents", "", ""),
-    "voice": ("AwAC", "voice", ".oga", ""),
-    "video": ("BAAC", "videos", ".mp4", ""),
-    "animation": ("CgAC", "animations", ".mp4", ""),
-    "audio": ("CQAC", "music", ".mp3", ""),
-    "video_note": ("DQAC", "video_notes", ".mp4", "video/mp4"),
-    "sticker": ("CAAC", "stickers", ".webp", "image/webp"),
-}
-DEFAULT_TYPES: dict[FileKind, str] = {
-    "voice": "audio/ogg",
-    "video": "video/mp4",
-    "animation": "video/mp4",
-    "audio": "audio/mpeg",
-}
-NAMED = ("document", "video", "animation", "audio")
-LASTING = ("voice", "video_note", "video", "animation", "audio")
-SHAPES: dict[FileKind, Json] = {
-    "video": {"width": 640, "height": 360},
-    "animation": {"width": 320, "height": 240},
-    "video_note": {"length": 240},
-    "sticker": {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False},
-}
+KINDS: dict[str, Json] = BOT_API["files"]

@@ -12,7 +12,7 @@ from typing import Literal
 
 from bot.sandbox.guard import Json
 from bot.sandbox.telegram.chats import COLORS, FIRST_GROUP, Chat, Message, Person, Press
-from bot.sandbox.telegram.files import FOLDERS, FileKind
+from bot.sandbox.telegram.files import KINDS, FileKind
 from bot.sandbox.telegram.markup.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE, member
 from bot.sandbox.telegram.methods.edit import react
@@ -136,7 +136,7 @@ class PeopleActions:
         would not take.
         """
         chat, sender = self._place(chat_id, user_id)
-        if kind not in FOLDERS:
+        if kind not in KINDS:
             raise ValueError(f"can't upload a {kind}")
         content: Json = {kind: self.state.keep_file(kind, data, name=name, mime=mime, duration=duration)}
         if caption := caption[:CAPTION_LIMIT]:

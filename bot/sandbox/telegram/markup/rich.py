@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.sandbox.guard import Json
-from bot.sandbox.telegram.call import bad
+from bot.sandbox.telegram.call import BOT_API, bad
 from bot.sandbox.telegram.markup.entities import is_blank
 
 CHARACTERS = 32_768
@@ -19,28 +19,6 @@ BLOCKS = 500
 DEPTH = 16
 COLUMNS = 20
 ROW_BUTTONS = 8
-
-STYLED = frozenset("bold italic underline strikethrough spoiler subscript superscript marked code".split())
-TEXT_FIELDS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(STYLED, ("text",)),
-    "url": ("text", "url"),
-    "email_address": ("text", "email_address"),
-    "phone_number": ("text", "phone_number"),
-    "text_mention": ("text", "user"),
-    "date_time": ("text", "unix_time"),
-    "mention": ("text", "username"),
-    "hashtag": ("text", "hashtag"),
-    "cashtag": ("text", "cashtag"),
-    "bot_command": ("text", "bot_command"),
-    "bank_card_number": ("text", "bank_card_number"),
-    "anchor_link": ("text", "anchor_name"),
-    "reference": ("text", "name"),
-    "reference_link": ("text", "reference_name"),
-    "anchor": ("name",),
-    "custom_emoji": ("custom_emoji_id", "alternative_text"),
-    "mathematical_expression": ("expression",),
-    "button": ("button",),
-}
 
 
 def rich(given: Any, *, draft: bool = False) -> Json:
@@ -252,24 +230,8 @@ def _kept(given: Json, *names: str) -> Json:
     return kept
 
 
-# The fields of each kind of block; one with a question mark may be missing.
-BLOCK_FIELDS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("paragraph", "pre", "footer", "pullquote", "expandable_blockquote"), ("text", "language?", "credit?")
-    ),
-    "heading": ("size", "text"),
-    "blockquote": ("blocks", "credit?"),
-    "details": ("summary", "blocks", "is_open?"),
-    "list": ("items",),
-    "table": ("cells", "caption?", "is_bordered?", "is_striped?", "is_compact?"),
-    "mathematical_expression": ("expression",),
-    "buttons": ("buttons", "align?"),
-    "thinking": ("text",),
-    "divider": (),
-    "anchor": ("name",),
-    "collage": ("blocks",),
-    "slideshow": ("blocks",),
-}
+BLOCK_FIELDS = {kind: fields.split() for kind, fields in BOT_API["blocks"].items()}
+TEXT_FIELDS = {kind: fields.split() for kind, fields in BOT_API["texts"].items()}
 MEDIA = frozenset("map animation audio document photo video voice_note".split())
 FIELD_CHECKS: dict[str, Callable[[_Check, Json, str, int], Any]] = {
     **dict.fromkeys(("text", "summary"), _Check.needed),
