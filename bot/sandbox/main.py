@@ -27,7 +27,7 @@ from bot.extension import SANDBOX
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.bot_process import BotProcess, on_changes, private
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.page_api import PageApi
+from bot.sandbox.page_api import BotControl, PageApi
 from bot.sandbox.page_tabs import DeskRules, Handbook, ServiceSwitches, Trials, handbook_settings
 from bot.sandbox.runs_view import RunsView
 from bot.sandbox.telegram.server_facade import Telegram
@@ -95,44 +95,35 @@ class Sandbox:
             self._write_settings(self.env_file, services)
             return self.telegram.url or self.studio.url
         self._fixed = self._settings(services)
-        self._write_settings(self.env_file, {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]})
-        own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
-        self._write_settings(self.commands_file, own)
-        desk = DeskRules(self.directory, self.telegram.clock)
+        if not only:
+            self._write_settings(self.env_file, {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]})
+            own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
+            self._write_settings(self.commands_file, own)
+        self.bot = BotProcess(self.directory, self._fixed, self._bot_changed, self.command)
+        self.url = await self._open_page(self.bot, _no_bot if only else self.bot.control, port)
+        if not only:
+            await self.bot.start()
+        return self.url
+
+    async def _open_page(self, bot: BotProcess, control: BotControl, port: int | None) -> str:
+        """Serve the page, and return its address."""
+        desk, profile = DeskRules(self.directory, self.telegram.clock), self.telegram.state.profile
         if not self.command:
             desk.begin()
-            self.telegram.state.profile.business = True
-        self.bot = BotProcess(self.directory, self._fixed, self._bot_changed, self.command)
+            profile.business = True
+        handbook = Handbook(self.directory)
         self.world = PageApi(
-            self.telegram,
-            self.studio,
-            self.bot.state,
-            _no_bot if only else self.bot.control,
-            trials=self.trials,
-            handbook=Handbook(self.directory),
-            desk=desk,
+            self.telegram, self.studio, bot.state, control, trials=self.trials, handbook=handbook, desk=desk
         )
-        runs = RunsView(
-            url=self._fixed["DATABASE_URL"],
-            clock=self.telegram.clock,
-            bot=lambda: self.telegram.state.profile.id,
-            commands=self.commands_file,
-        )
+        url, clock = self._fixed["DATABASE_URL"], self.telegram.clock
+        runs = RunsView(url=url, clock=clock, bot=lambda: profile.id, commands=self.commands_file)
         switches = ServiceSwitches(self.studio, self.trials)
-        page = self.world.app(
-            {
-                "runs": (runs.show, "runs"),
-                "service": (switches.change, "service"),
-            }
-        )
+        page = self.world.app({"runs": (runs.show, "runs"), "service": (switches.change, "service")})
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
         self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        self.url = await _listen(self._runner, port)
-        if not only:
-            await self.bot.start()
-        return self.url
+        return await _listen(self._runner, port)
 
     async def _serve(self, only: str, port: int) -> dict[str, str]:
         """Start both servers, or the one that is wanted alone, on its port. Returns the settings with which any bot
@@ -199,15 +190,19 @@ class Sandbox:
             await self.bot.control("restart")
 
     def _settings(self, services: Mapping[str, str]) -> dict[str, str]:
+        folder = self.directory
+        own = {
+            "MAX_TOKENS": WHOLE_ESSAY,
+            "DESK": str(folder),
+            "EVAL_CASES": str(folder / "eval"),
+            "PROMPTS_DIR": str(folder / "prompts"),
+            **({} if self.command else handbook_settings(folder)),
+        }
         settings = {
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
-            **({"HTTP_SECRET": ENDPOINT_SECRET} if self.command else {}),
-            **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
-            **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
-            **({} if self.command else {"PROMPTS_DIR": str(self.directory / "prompts")}),
-            **({} if self.command else handbook_settings(self.directory)),
+            **({"HTTP_SECRET": ENDPOINT_SECRET} if self.command else own),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
         fixed = {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}

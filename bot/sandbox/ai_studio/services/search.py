@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Literal
 
@@ -66,60 +66,38 @@ class Search(Part):
     @route("POST /v2/web/search", "web/search")
     async def pages(self, call: Call) -> Reply:
         """Handle `web/search`: return found pages as XML."""
-        return self._found(call, _xml)
+        return self._found(call, PAGE)
 
     @route("POST /v2/web/searchAsync", "web/searchAsync")
     async def pages_later(self, call: Call) -> Reply:
         """Handle `web/searchAsync`: begin the operation that returns found pages as XML."""
-        return self._operations.open("text", "", {"@type": FOUND, **self._found(call, _xml)})
+        return self._operations.open("text", "", {"@type": FOUND, **self._found(call, PAGE)})
 
     @route("POST /v2/image/search", "image/search")
     async def images(self, call: Call) -> Reply:
         """Handle `image/search`: return found pictures as XML."""
-        return self._found(call, _image_xml)
+        return self._found(call, IMAGE)
 
-    def _found(self, call: Call, make: Callable[[str], bytes]) -> Json:
-        """What was found for the query of a request: the next XML of `raw`, or what `make` makes of the query."""
+    def _found(self, call: Call, form: str) -> Json:
+        """What was found for the query of a request: the next XML of `raw`, or pages in this form."""
         body = call.body
         self._access.check_folder(str(body.get("folderId", "")))
         query = body.get("query")
         words = query.get("queryText") if isinstance(query, dict) else None
         if not isinstance(words, str) or not 0 < len(words) <= LONGEST_QUERY:
             raise Problem(3, f"query.query_text: 1-{LONGEST_QUERY} characters are expected")
-        raw = self.raw.popleft() if self.raw else make(words)
+        raw = self.raw.popleft() if self.raw else _xml(words, form)
         call.seen.answer = raw.decode(errors="replace")
         return {"rawData": base64.b64encode(raw).decode()}
 
 
-def _xml(words: str) -> bytes:
-    """The XML of found pages, in which the words of the query stand in elements of their own."""
-    mark = f"<hlword>{escape(words)}</hlword>"
-    pages = "".join(
-        f'<group><doc id="Z{number}"><url>{escape(url)}</url><title>{escape(title)}: {mark}</title>'
-        f"<passages><passage>Page {number} on {mark}.</passage><passage>And more.</passage></passages></doc></group>"
+def _xml(words: str, form: str) -> bytes:
+    """The XML of what was found, each in this form. The words of the query stand in elements of their own."""
+    groups = [
+        form.format(number=number, url=escape(url), title=escape(title), words=escape(words))
         for number, (title, url, _) in enumerate(PAGES, 1)
-    )
-    return _document(pages)
-
-
-def _image_xml(words: str) -> bytes:
-    """The XML of found pictures, each with its address, size and type."""
-    pictures = "".join(
-        f'<group><doc id="Z{number}"><url>{escape(url)}picture.jpg</url><domain>{escape(url)}</domain>'
-        f"<mime-type>jpg</mime-type><title>{escape(title)}: {escape(words)}</title><image-properties>"
-        f"<original-width>1024</original-width><original-height>768</original-height>"
-        f"<html-link>{escape(url)}</html-link><image-link>{escape(url)}picture.jpg</image-link>"
-        f"</image-properties></doc></group>"
-        for number, (title, url, _) in enumerate(PAGES, 1)
-    )
-    return _document(pictures)
-
-
-def _document(groups: str) -> bytes:
-    """The XML of a page of results."""
-    grouping = f'<grouping attr="d" mode="deep">{groups}</grouping>'
-    response = f'<response date="20261121T110000"><results>{grouping}</results></response>'
-    return f'<?xml version="1.0" encoding="utf-8"?><yandexsearch version="1.0">{response}</yandexsearch>'.encode()
+    ]
+    return DOCUMENT.format("".join(groups)).encode()
 
 
 def _question(body: Json) -> str:
@@ -133,3 +111,19 @@ def _question(body: Json) -> str:
         if message.get("role") not in ("ROLE_USER", "ROLE_ASSISTANT"):
             raise Problem(3, "messages.role: ROLE_USER or ROLE_ASSISTANT is expected")
     return str(messages[-1]["content"])
+
+
+DOCUMENT = (
+    '<?xml version="1.0" encoding="utf-8"?><yandexsearch version="1.0"><response date="20261121T110000"><results>'
+    '<grouping attr="d" mode="deep">{}</grouping></results></response></yandexsearch>'
+)
+PAGE = (
+    '<group><doc id="Z{number}"><url>{url}</url><title>{title}: <hlword>{words}</hlword></title><passages>'
+    "<passage>Page {number} on <hlword>{words}</hlword>.</passage><passage>And more.</passage></passages></doc></group>"
+)
+IMAGE = (
+    '<group><doc id="Z{number}"><url>{url}picture.jpg</url><domain>{url}</domain><mime-type>jpg</mime-type>'
+    "<title>{title}: {words}</title><image-properties><original-width>1024</original-width>"
+    "<original-height>768</original-height><html-link>{url}</html-link><image-link>{url}picture.jpg</image-link>"
+    "</image-properties></doc></group>"
+)
