@@ -106,7 +106,6 @@ class Sandbox:
         return self.url
 
     async def _open_page(self, bot: BotProcess, control: BotControl, port: int | None) -> str:
-        """Serve the page, and return its address."""
         desk, profile = DeskRules(self.directory, self.telegram.clock), self.telegram.state.profile
         if not self.command:
             desk.begin()

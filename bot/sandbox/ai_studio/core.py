@@ -181,7 +181,7 @@ class Operations:
 
     @route("GET /operations/{id:[^/:]+}", "operation")
     async def poll(self, call: Call) -> Reply:
-        """Handle `GET /operations/{id}`: return the operation, with its result or error once it is done."""
+        """Return the operation, with its result or error once it is done."""
         self._quotas.take("operation")
         operation = await self._find(call)
         call.seen.note = f"{operation.what} {operation.id}"
@@ -192,7 +192,7 @@ class Operations:
 
     @route("GET /operations/{id:[^/:]+}:cancel", "cancel")
     async def cancel(self, call: Call) -> Reply:
-        """Handle `GET /operations/{id}:cancel`: cancel the operation, unless it is done."""
+        """Cancel the operation, unless it is done."""
         operation = await self._find(call)
         if operation.look is not None and operation.stop is None and not operation.finished:
             raise Problem(9, f"operation {operation.id} can't be cancelled")
@@ -298,7 +298,7 @@ class Iam(Part):
 
     @route("POST /iam/v1/tokens", "tokens", public=True)
     async def token(self, call: Call) -> Reply:
-        """Handle `POST /iam/v1/tokens`: issue an IAM token for a JWT or an OAuth token. Raises `Problem` 16."""
+        """Issue an IAM token for a JWT or an OAuth token. Raises `Problem` 16."""
         jwt, oauth = call.body.get("jwt"), get(call.body, "yandexPassportOauthToken")
         if isinstance(jwt, str) and jwt:
             self._check_jwt(jwt)

@@ -365,7 +365,6 @@ def error_of(fault: Fault) -> ApiError:
 
 
 def _fail(request: web.Request, fault: Fault) -> web.Response:
-    """Answer with the failure that the fault describes."""
     transport = request.transport
     if transport is not None and fault.raw:
         transport.write(fault.raw)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Literal
 
 from bot.sandbox.guard import Json
-from bot.sandbox.telegram.chats import COLORS, FIRST_GROUP, Chat, Message, Person, Press
+from bot.sandbox.telegram.chats import COLORS, FIRST_GROUP, Chat, Message, Person, Press, Topic
 from bot.sandbox.telegram.files import KINDS, FileKind
 from bot.sandbox.telegram.markup.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE, member
@@ -279,16 +279,12 @@ class PeopleActions:
     def close_topic(self, chat_id: int, thread_id: int, closed: bool = True, user_id: int | None = None) -> None:
         """Close a topic, or with `closed` False open it again. The bot is told."""
         chat, sender = self._place(chat_id, user_id)
-        if thread_id not in chat.topics:
-            raise ValueError("there is no such topic")
-        self._tell(chat, sender, "message", self.state.close_topic(chat, chat.topics[thread_id], sender, closed))
+        self._tell(chat, sender, "message", self.state.close_topic(chat, _topic(chat, thread_id), sender, closed))
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
         """Delete a topic with all its messages. The bot is not told."""
         chat, _ = self._place(chat_id, None)
-        if thread_id not in chat.topics:
-            raise ValueError("there is no such topic")
-        self.state.drop_topic(chat, thread_id)
+        self.state.drop_topic(chat, _topic(chat, thread_id).id)
 
     def delete(self, chat_id: int, message_id: int) -> None:
         """Delete a message for everybody. The bot is not told."""
@@ -408,9 +404,7 @@ class PeopleActions:
         return chat, sender
 
     def _send(self, chat: Chat, sender: int, content: Json, thread_id: int, reply_to: int) -> Message:
-        if thread_id and thread_id not in chat.topics:
-            raise ValueError("there is no such topic")
-        if thread_id and chat.topics[thread_id].is_closed and not chat.lets(sender, "can_manage_topics"):
+        if thread_id and _topic(chat, thread_id).is_closed and not chat.lets(sender, "can_manage_topics"):
             raise ValueError("the topic is closed")
         message = self.state.post(chat, sender, content, thread_id=thread_id, reply_to=reply_to)
         self._tell(chat, sender, "message", message)
@@ -438,26 +432,26 @@ class PeopleActions:
     def _tell_member(self, chat: Chat, sender: int, user_id: int, before: Json) -> None:
         """Queue chat_member, which only an administrator is told: the status of a member has changed."""
         if chat.administers:
-            change = {"old_chat_member": before, "new_chat_member": member(self.state, chat, user_id)}
-            head = {
-                "chat": self.state.head(chat),
-                "from": self.state.user(sender),
-                "date": int(self.state.clock.time()),
-            }
-            self.updates.add("chat_member", head | change, lane=f"chat {chat.id}")
+            self._tell_change("chat_member", chat, sender, before, member(self.state, chat, user_id))
 
     def _member(self, chat: Chat, sender: int, status: str) -> None:
         """Queue my_chat_member: the bot's own status in a chat has changed."""
         bot = {"user": self.state.profile.user()}
         kicked, member = {"status": "kicked", **bot, "until_date": 0}, {"status": "member", **bot}
-        payload = {
-            "chat": self.state.head(chat),
-            "from": self.state.user(sender),
-            "date": int(self.state.clock.time()),
-            "old_chat_member": member if status in ("kicked", "administrator") else kicked,
-            "new_chat_member": kicked if status == "kicked" else {"status": status, **bot},
-        }
-        self.updates.add("my_chat_member", payload, lane=f"chat {chat.id}")
+        before = member if status in ("kicked", "administrator") else kicked
+        after = kicked if status == "kicked" else {"status": status, **bot}
+        self._tell_change("my_chat_member", chat, sender, before, after)
+
+    def _tell_change(self, kind: str, chat: Chat, sender: int, before: Json, after: Json) -> None:
+        payload = {"chat": self.state.head(chat), "from": self.state.user(sender), "date": int(self.state.clock.time())}
+        payload |= {"old_chat_member": before, "new_chat_member": after}
+        self.updates.add(kind, payload, lane=f"chat {chat.id}")
+
+
+def _topic(chat: Chat, thread_id: int) -> Topic:
+    if thread_id not in chat.topics:
+        raise ValueError("there is no such topic")
+    return chat.topics[thread_id]
 
 
 def _found(text: str, name: str = "entities") -> Json:

@@ -28,7 +28,7 @@ class Texts(Part):
 
     @route("POST /foundationModels/v1/completion", "completion", shape="stream", streams=True)
     async def completion(self, call: Call) -> Reply:
-        """Handle `completion`: return an answer, whole or as a stream."""
+        """Return an answer, whole or as a stream."""
         request = native_request(call, self._access)
 
         async def write(pending: PendingAnswer) -> Reply:
@@ -44,7 +44,7 @@ class Texts(Part):
 
     @route("POST /foundationModels/v1/completionAsync", "completionAsync")
     async def later(self, call: Call) -> Reply:
-        """Handle `completionAsync`: begin an operation and write its result, an answer, at once."""
+        """Begin an operation and write its result, an answer, at once."""
         request = native_request(call, self._access)
         self._quotas.take("completionAsync")
 
@@ -56,7 +56,7 @@ class Texts(Part):
 
     @route("POST /foundationModels/v1/tokenize", "tokenize")
     async def tokenize(self, call: Call) -> Reply:
-        """Handle `tokenize`: return the tokens of a text."""
+        """Return the tokens of a text."""
         text_model(self._access, get(call.body, "modelUri"), native=True)
         check_text(call.body.get("text"))
         self._quotas.take("tokenize")
@@ -64,7 +64,7 @@ class Texts(Part):
 
     @route("POST /foundationModels/v1/tokenizeCompletion", "tokenizeCompletion")
     async def tokenize_completion(self, call: Call) -> Reply:
-        """Handle `tokenizeCompletion`: return the tokens of the prompt that the messages make."""
+        """Return the tokens of the prompt that the messages make."""
         request = native_request(call, self._access)
         self._quotas.take("tokenizeCompletion")
         return {"tokens": template(request.messages), "modelVersion": VERSION}

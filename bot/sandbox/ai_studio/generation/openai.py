@@ -87,7 +87,7 @@ class OpenAi(Part):
 
     @route("GET /v1/models", "models")
     async def models(self, call: Call) -> Reply:
-        """Handle `GET /v1/models`: list the models that the folder has, and the embedding models."""
+        """List the models that the folder has, and the embedding models."""
         folder = call.request.headers.get("openai-project", call.folder)
         self._access.check_folder(folder)
         has = self._access.models
@@ -99,7 +99,7 @@ class OpenAi(Part):
 
     @route("POST /v1/chat/completions", "chat/completions", streams=True)
     async def chat(self, call: Call) -> Reply:
-        """Handle `POST /v1/chat/completions`: return an answer, whole or as a stream."""
+        """Return an answer, whole or as a stream."""
         request = openai_request(call, self._access, call.body)
 
         async def write(pending: PendingAnswer) -> Reply:
@@ -115,7 +115,7 @@ class OpenAi(Part):
 
     @route("POST /v1/embeddings", "embeddings")
     async def embeddings(self, call: Call) -> Reply:
-        """Handle `POST /v1/embeddings`: return the vectors of one or more texts, or of lists of token ids, as numbers
+        """Return the vectors of one or more texts, or of lists of token ids, as numbers
         or in base64.
 
         The real service takes one text and only `float`; clients that batch are served here too.
@@ -218,7 +218,6 @@ def _call_chunks(chat: Completion) -> Iterator[Piece]:
 
 
 def _chunks(chat: Completion, step: Step, *, first: bool) -> Iterator[Piece]:
-    """The events of one step."""
     finish = FINISH[step.status] if step.last and "no_finish" not in chat.quirks else ""
     start = {"role": "assistant"} if first else {}
     if not chat.is_open:

@@ -56,7 +56,7 @@ class Responses(Part):
 
     @route("POST /v1/responses", "responses", streams=True)
     async def create(self, call: Call) -> Reply:
-        """Handle `POST /v1/responses`: write a response, whole, as a stream or in the background."""
+        """Write a response, whole, as a stream or in the background."""
         asked = self._read(call)
         question = scripted.question(asked.request.messages)
         tools = [mapping(tool) for tool in call.body.get("tools") or ()]
@@ -86,7 +86,7 @@ class Responses(Part):
 
     @route("GET /v1/responses/{id}", "response")
     async def get(self, call: Call) -> Reply:
-        """Handle `GET /v1/responses/{id}`: return a response. Raises `Problem` 12 if a stream of it is asked for."""
+        """Return a response. Raises `Problem` 12 if a stream of it is asked for."""
         stored = self._find(call)
         if call.body.get("stream") == "true":
             raise Problem(12, "the sandbox streams a response only once, while it is written; get it without stream")
@@ -97,14 +97,14 @@ class Responses(Part):
 
     @route("DELETE /v1/responses/{id}", "response/delete")
     async def delete(self, call: Call) -> Reply:
-        """Handle `DELETE /v1/responses/{id}`: delete a response."""
+        """Delete a response."""
         id = self._find(call).value["id"]
         del self.store.responses[id]
         return deleted(id, "response")
 
     @route("POST /v1/responses/{id}/cancel", "response/cancel")
     async def cancel(self, call: Call) -> Reply:
-        """Handle `POST /v1/responses/{id}/cancel`. Raises `Problem` 3 for a response that is completed."""
+        """Raises `Problem` 3 for a response that is completed."""
         stored = self._find(call)
         if not stored.is_running(self._clock.monotonic()):
             raise Problem(3, "the response is completed already")
@@ -114,13 +114,13 @@ class Responses(Part):
 
     @route("GET /v1/responses/{id}/input_items", "response/items")
     async def input_items(self, call: Call) -> Reply:
-        """Handle `GET /v1/responses/{id}/input_items`: return one page of the items of the request, newest first."""
+        """Return one page of the items of the request, newest first."""
         stored = self._find(call)
         return page_of(stored.items[-stored.sent :], call.body)
 
     @route("POST /v1/responses/input_tokens", "response/tokens")
     async def input_tokens(self, call: Call) -> Reply:
-        """Handle `POST /v1/responses/input_tokens`: count the tokens of a request's prompt, without answering it."""
+        """Count the tokens of a request's prompt, without answering it."""
         count = self._read(call).request.prompt_tokens
         return {"object": "response.input_tokens", "input_tokens": count}
 
@@ -187,7 +187,7 @@ class Conversations(Part):
 
     @route("POST /v1/conversations", "conversations")
     async def create(self, call: Call) -> Reply:
-        """Handle `POST /v1/conversations`: make a conversation, which may begin with items."""
+        """Make a conversation, which may begin with items."""
         body = call.body
         items = self._store.read_items(body["items"]) if body.get("items") else []
         metadata = dict(mapping(body.get("metadata")))
@@ -198,31 +198,31 @@ class Conversations(Part):
 
     @route("GET /v1/conversations/{id}", "conversation")
     async def get(self, call: Call) -> Reply:
-        """Handle `GET /v1/conversations/{id}`: return the conversation without its items."""
+        """Return the conversation without its items."""
         return self._of(call).value()
 
     @route("POST /v1/conversations/{id}", "conversation/update")
     async def update(self, call: Call) -> Reply:
-        """Handle `POST /v1/conversations/{id}`: replace the metadata of a conversation."""
+        """Replace the metadata of a conversation."""
         conversation = self._of(call)
         conversation.metadata = dict(mapping(call.body.get("metadata")))
         return conversation.value()
 
     @route("DELETE /v1/conversations/{id}", "conversation/delete")
     async def delete(self, call: Call) -> Reply:
-        """Handle `DELETE /v1/conversations/{id}`: delete a conversation."""
+        """Delete a conversation."""
         id = self._of(call).id
         del self._store.conversations[id]
         return deleted(id, "conversation.deleted")
 
     @route("GET /v1/conversations/{id}/items", "items")
     async def items(self, call: Call) -> Reply:
-        """Handle `GET /v1/conversations/{id}/items`: return one page of the items, newest first."""
+        """Return one page of the items, newest first."""
         return page_of(self._of(call).items, call.body)
 
     @route("POST /v1/conversations/{id}/items", "items/add")
     async def add(self, call: Call) -> Reply:
-        """Handle `POST /v1/conversations/{id}/items`: add items at the end."""
+        """Add items at the end."""
         conversation = self._of(call)
         added = self._store.read_items(call.body.get("items"))
         conversation.items += added
@@ -230,12 +230,12 @@ class Conversations(Part):
 
     @route("GET /v1/conversations/{id}/items/{item}", "item")
     async def item(self, call: Call) -> Reply:
-        """Handle `GET /v1/conversations/{id}/items/{item}`: return one item."""
+        """Return one item."""
         return self._item_of(call)
 
     @route("DELETE /v1/conversations/{id}/items/{item}", "item/delete")
     async def delete_item(self, call: Call) -> Reply:
-        """Handle `DELETE /v1/conversations/{id}/items/{item}`: delete an item and return the conversation."""
+        """Delete an item and return the conversation."""
         conversation, item = self._of(call), self._item_of(call)
         conversation.items.remove(item)
         return conversation.value()

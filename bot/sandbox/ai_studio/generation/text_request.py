@@ -265,7 +265,6 @@ def _known(name: Any, tools: Sequence[Tool]) -> str:
 
 
 def _pictures(body: Mapping[str, Any]) -> list[bytes]:
-    """The pictures of the newest message of a user."""
     users = [row for row in map(mapping, _rows(body.get("messages"))) if row.get("role") == "user"]
     content = users[-1].get("content") if users else None
     parts = map(mapping, content if isinstance(content, list) else [])

@@ -118,7 +118,7 @@ class Datasets(Part):
     # --- the service
 
     def create(self, request: pb.CreateDatasetRequest) -> Json:
-        """Handle `Create`."""
+        """Raises `Problem` 3 for a wrong name, type or format, and 8 if there are `most` datasets."""
         if not 1 <= len(request.name) <= MAX_NAME:
             raise Problem(3, f"name: the length must be from 1 to {MAX_NAME}")
         _check_type(request.task_type)
@@ -133,7 +133,7 @@ class Datasets(Part):
         return {"dataset_id": info.dataset_id, "dataset": info}
 
     def update(self, request: pb.UpdateDatasetRequest) -> Json:
-        """Handle `Update`: change the name, description or labels that the field mask names."""
+        """Change the name, description or labels that the field mask names."""
         info = self.find(request.dataset_id).info
         for name in request.update_mask.paths:
             if name == "labels":
@@ -147,11 +147,11 @@ class Datasets(Part):
         return {"dataset": info}
 
     def describe(self, request: pb.DescribeDatasetRequest) -> Json:
-        """Handle `Describe`."""
+        """The dataset as it is now. Raises `Problem` 5."""
         return {"dataset": self.find(request.dataset_id).info}
 
     def delete(self, request: pb.DeleteDatasetRequest) -> Json:
-        """Handle `Delete`."""
+        """Its files go, too. Raises `Problem` 5."""
         self.find(request.dataset_id)
         del self.all[request.dataset_id]
         self._storage.remove(self._key(DRAFTS, request.dataset_id))
@@ -159,7 +159,7 @@ class Datasets(Part):
         return {}
 
     def list(self, request: pb.ListDatasetsRequest) -> Json:
-        """Handle `List`, newest first. A pattern of names may have asterisks; without them it is a part of the name."""
+        """Newest first. A pattern of names may have asterisks; without them it is a part of the name."""
         pattern = request.dataset_name_pattern
         pattern = pattern if "*" in pattern else f"*{pattern}*"
         latest = self._clock.time() - self._faults.list_lag
@@ -179,12 +179,12 @@ class Datasets(Part):
         return {"datasets": rows, "next_page_token": token}
 
     def get_upload_draft_url(self, request: pb.GetUploadDraftUrlRequest) -> Json:
-        """Handle `GetUploadDraftUrl`."""
+        """An address for one upload of exactly `size_bytes`. Raises `Problem` 9 for what is no draft."""
         key = self._draft(request.dataset_id, request.size_bytes)
         return {"dataset_id": request.dataset_id, "upload_url": self._storage.upload_url(key, request.size_bytes)}
 
     def start_multipart_upload_draft(self, request: pb.StartMultipartUploadDraftRequest) -> Json:
-        """Handle `StartMultipartUploadDraft`."""
+        """An address for each part; an upload in parts that was begun earlier is forgotten."""
         key = self._draft(request.dataset_id, request.size_bytes)
         if not 1 <= request.parts <= MAX_PARTS:
             raise Problem(3, f"parts: the value must be from 1 to {MAX_PARTS}")
@@ -192,14 +192,14 @@ class Datasets(Part):
         return {"dataset_id": request.dataset_id, "multipart_upload_urls": urls}
 
     async def finish_multipart_upload_draft(self, request: pb.FinishMultipartUploadDraftRequest) -> Json:
-        """Handle `FinishMultipartUploadDraft`."""
+        """Join the parts. Raises `Problem` 3 for parts that do not fit."""
         self.find(request.dataset_id)
         etags = {part.part_num: part.etag for part in request.uploaded_parts}
         await asyncio.to_thread(self._storage.finish_multipart, self._key(DRAFTS, request.dataset_id), etags)
         return {"dataset_id": request.dataset_id}
 
     async def validate(self, request: pb.ValidateDatasetRequest) -> Json:
-        """Handle `Validate`: lines that are wrong make a successful operation with `is_valid` false."""
+        """Lines that are wrong make a successful operation with `is_valid` false."""
         dataset = self._drafted(request.dataset_id)
         draft = self._storage.find(self._key(DRAFTS, request.dataset_id))
         if draft is None:
@@ -220,7 +220,7 @@ class Datasets(Part):
         return self._operations.begin(dataset.operation, None, look)
 
     def get_download_urls(self, request: pb.GetDownloadUrlsRequest) -> Json:
-        """Handle `GetDownloadUrls`: one Parquet file, called "main"."""
+        """One Parquet file, called "main"."""
         self.ready(request.dataset_id)
         key = self._key(DATASETS, request.dataset_id)
         if self._storage.find(key) is None:
@@ -229,29 +229,29 @@ class Datasets(Part):
         return {"dataset_id": request.dataset_id, "download_urls": [url]}
 
     def list_upload_formats(self, request: pb.ListUploadFormatsRequest) -> Json:
-        """Handle `ListUploadFormats`."""
+        """The only format. Raises `Problem` 3 for an unknown task type."""
         _check_type(request.task_type)
         return {"formats": [FORMAT]}
 
     def list_upload_schemas(self, request: pb.ListUploadSchemasRequest) -> Json:
-        """Handle `ListUploadSchemas`: JSON schemas of a line."""
+        """JSON schemas of a line."""
         _check_type(request.task_type)
         schema = json.dumps(line_checks.SCHEMAS[request.task_type])
         return {"schemas": [DatasetUploadSchema(task_type=request.task_type, upload_format=FORMAT, schema=schema)]}
 
     def list_types(self, _request: pb.ListTypesRequest) -> Json:
-        """Handle `ListTypes`."""
+        """The task types whose lines are checked."""
         return {"types": list(line_checks.SCHEMAS)}
 
     def get_preview(self, request: pb.GetDatasetPreviewRequest) -> Json:
-        """Handle `GetPreview`: the first lines."""
+        """The first lines."""
         dataset = self.ready(request.dataset_id)
         with (dataset.rows or Path(os.devnull)).open("rb") as lines:
             first = [line.decode().rstrip("\r\n") for line, _ in zip(lines, range(PREVIEW_LINES), strict=False)]
         return {"dataset_id": request.dataset_id, "preview_lines": first}
 
     def list_operations_ids(self, request: pb.ListOperationsIdsRequest) -> Json:
-        """Handle `ListOperationsIds`: the last validation of each dataset that has one."""
+        """The last validation of each dataset that has one."""
         wanted = {id_: self.all[id_].operation for id_ in request.dataset_id if id_ in self.all}
         return {"dataset_id_to_operation_id": {id_: operation for id_, operation in wanted.items() if operation}}
 
@@ -331,7 +331,6 @@ class Datasets(Part):
             self._make_ready(dataset, at)
 
     def _make_ready(self, dataset: Dataset, at: float) -> None:
-        """Let everybody use the dataset."""
         info = dataset.info
         info.status = DatasetInfo.READY
         info.updated_at.CopyFrom(moment(at))

@@ -210,7 +210,7 @@ class Runs(Jobs[Job]):
     # --- the services
 
     def completion(self, request: BatchCompletionRequest) -> Json:
-        """Handle `TextGenerationBatchService.Completion`: begin a run, which costs money each time."""
+        """Begin a run, which costs money each time."""
         uri = Uri.parse(request.model_uri, "gpt")
         self._access.admit_folder(uri.folder)
         if uri.name not in self.models:
@@ -229,21 +229,21 @@ class Runs(Jobs[Job]):
         return self.begin(Job(task=task, created=self._clock.time()), request)
 
     def describe(self, request: pb.DescribeBatchInferenceRequest) -> Json:
-        """Handle `Describe`."""
+        """The run as it is now. Raises `Problem` 5."""
         return {"task": self.shown(self.find(request.task_id))}
 
     def list(self, request: pb.ListBatchInferencesRequest) -> Json:
-        """Handle `List`, newest first."""
+        """Newest first."""
         tasks, token = self.newest(request)
         return {"tasks": tasks, "next_page_token": token}
 
     def cancel(self, request: pb.CancelBatchInferenceRequest) -> Json:
-        """Handle `Cancel`. Raises `Problem` 9 if the run is over."""
+        """Raises `Problem` 9 if the run is over."""
         self.stop(request.task_id)
         return {"task_id": request.task_id}
 
     def delete(self, request: pb.DeleteBatchInferenceRequest) -> Json:
-        """Handle `Delete`. Raises `Problem` 9 while the run goes on."""
+        """Raises `Problem` 9 while the run goes on."""
         if not self._is_over(self.find(request.task_id)):
             raise Problem(9, f"task {request.task_id} is still running")
         del self.all[request.task_id]

@@ -112,11 +112,11 @@ class GrpcServer(Part):
     # --- endpoints
 
     def list(self, _request: Message) -> Json:
-        """Handle `ApiEndpointService.List`: all services are at this server."""
+        """All services are at this server."""
         return {"endpoints": [ApiEndpoint(id=id_, address=self.address) for id_ in ENDPOINTS.split()]}
 
     def get(self, request: api_endpoint_service_pb2.GetApiEndpointRequest) -> Json:
-        """Handle `ApiEndpointService.Get`."""
+        """Raises `Problem` 5 for an unknown id."""
         if request.api_endpoint_id not in ENDPOINTS.split():
             raise Problem(5, f"endpoint {request.api_endpoint_id!r} not found")
         return {"id": request.api_endpoint_id, "address": self.address}
@@ -155,7 +155,6 @@ class GrpcServer(Part):
             await _fail(fault)
 
     def _receive(self, method: MethodDescriptor, request: Message, context: Context) -> ReceivedRequest:
-        """Remember a call."""
         name = name_of(method)
         headers = shown_headers(context.invocation_metadata() or ())
         seen = ReceivedRequest(name, MessageToDict(request), headers, self._clock.monotonic(), path=name)

@@ -63,7 +63,7 @@ class Tunings(Jobs[Tuning]):
     # --- the service
 
     def tune(self, request: pb.TuningRequest) -> Json:
-        """Handle `Tune`: begin a tuning."""
+        """Begin a tuning."""
         kind, base = self._kind(request)
         if request.name and not NAME.fullmatch(request.name):
             raise Problem(3, f"name: must match {NAME.pattern}")
@@ -83,34 +83,34 @@ class Tunings(Jobs[Tuning]):
         return self.begin(Tuning(task=task, created=now, request=request, base=base, kind=kind, rows=rows), request)
 
     def describe(self, request: pb.DescribeTuningRequest) -> Json:
-        """Handle `Describe`."""
+        """The tuning as it is now. Raises `Problem` 5."""
         return {"tuning_task": self.find(request.tuning_task_id).task}
 
     def list(self, request: pb.ListTuningsRequest) -> Json:
-        """Handle `List`, newest first."""
+        """Newest first."""
         tasks, token = self.newest(request)
         return {"tuning_tasks": tasks, "next_page_token": token}
 
     def cancel(self, request: pb.CancelTuningRequest) -> Json:
-        """Handle `Cancel`. Raises `Problem` 9 if the tuning is over."""
+        """Raises `Problem` 9 if the tuning is over."""
         self.stop(request.tuning_task_id)
         return {"tuning_task_id": request.tuning_task_id}
 
     def get_metrics_url(self, request: pb.GetMetricsUrlRequest) -> Json:
-        """Handle `GetMetricsUrl`: the address of a TensorBoard file with the loss of the steps so far."""
+        """The address of a TensorBoard file with the loss of the steps so far."""
         tuning = self.find(request.task_id)
         if not tuning.task.HasField("started_at"):
             raise Problem(9, f"tuning {request.task_id} has no metrics yet")
         return {"load_url": self._datasets.keep_metrics(request.task_id, files.tensorboard(self._losses(tuning)))}
 
     def get_options(self, request: pb.GetOptionsRequest) -> Json:
-        """Handle `GetOptions`: return the parameters with which the tuning was started."""
+        """Return the parameters with which the tuning was started."""
         asked = self.find(request.task_id).request
         names = ("base_model_uri", "train_datasets", "validation_datasets", asked.WhichOneof("tuning_params"))
         return {"task_id": request.task_id, **{name: getattr(asked, name) for name in names if name}}
 
     def list_errors(self, request: pb.ListErrorsRequest) -> Json:
-        """Handle `ListErrors`."""
+        """Why a tuning has failed."""
         id_ = request.tuning_task_id
         errors = self.find(id_).errors
         return {
@@ -118,7 +118,7 @@ class Tunings(Jobs[Tuning]):
         }
 
     def archive(self, request: pb.ArchiveTuningRequest) -> Json:
-        """Handle `Archive`: the tuned model can't be used any more. The operation is done at once."""
+        """The tuned model can't be used any more. The operation is done at once."""
         task = self.find(request.tuning_task_id).task
         if task.status != Task.COMPLETED:
             raise Problem(9, f"tuning {request.tuning_task_id} is {Task.Status.Name(task.status)}, not COMPLETED")
@@ -171,7 +171,6 @@ class Tunings(Jobs[Tuning]):
         return kind, base
 
     def _step(self, tuning: Tuning) -> int:
-        """How many steps a tuning has done."""
         passed = min((self._clock.time() - tuning.created) / self.seconds, 1.0)
         return max(int(STEPS * (passed - self.works) / (1 - self.works)), 0)
 

@@ -40,7 +40,7 @@ class Art(Part):
 
     @route("POST /foundationModels/v1/imageGenerationAsync", "imageGenerationAsync")
     async def submit(self, call: Call) -> Reply:
-        """Handle `imageGenerationAsync`: begin to draw a picture. Raises `Problem` 3 for a refused prompt."""
+        """Begin to draw a picture. Raises `Problem` 3 for a refused prompt."""
         any_model(self._access, get(call.body, "modelUri"), "art", _names(operations=True))
         prompt = _prompt(call.body.get("messages"))
         seed, width, height = _options(get(call.body, "generationOptions") or {})
@@ -53,7 +53,7 @@ class Art(Part):
 
     @route("POST /v1/images/generations", "images/generations")
     async def generate(self, call: Call) -> Reply:
-        """Handle `POST /v1/images/generations`: draw a picture and return it. Raises `Problem` 3 for a refused one."""
+        """Draw a picture and return it. Raises `Problem` 3 for a refused one."""
         any_model(self._access, call.body.get("model"), "art", _names(operations=False))
         prompt, size = _described(call.body)
         self._quotas.take("imageGenerationAsync")

@@ -47,7 +47,7 @@ class Embeddings(Part):
 
     @route("POST /foundationModels/v1/textEmbedding", "textEmbedding")
     async def embed(self, call: Call) -> Reply:
-        """Handle `textEmbedding`: return the vector of a text."""
+        """Return the vector of a text."""
         uri = any_model(self._access, get(call.body, "modelUri"), "emb", EMBEDDINGS | V2_EMBEDDINGS)
         text = call.body.get("text")
         size = dimension(uri.name, call.body.get("dim"))
@@ -70,7 +70,7 @@ class Embeddings(Part):
 
     @route("POST /foundationModels/v1/fewShotTextClassification", "fewShotTextClassification")
     async def few_shot(self, call: Call) -> Reply:
-        """Handle `fewShotTextClassification`: return the confidence of each label, by samples in the request."""
+        """Return the confidence of each label, by samples in the request."""
         any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         labels, samples = call.body.get("labels"), call.body.get("samples") or []
         if not isinstance(labels, list) or not 2 <= len(labels) <= 20 or not all(map(_word, labels)):
@@ -87,7 +87,7 @@ class Embeddings(Part):
 
     @route("POST /foundationModels/v1/textClassification", "textClassification")
     async def classify(self, call: Call) -> Reply:
-        """Handle `textClassification` by a tuned classifier."""
+        """By a tuned classifier only. Raises `Problem` 3 for another model."""
         uri = any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         if not uri.tuned:
             raise Problem(3, f"Failed to get model: {uri} is not a tuned classifier")

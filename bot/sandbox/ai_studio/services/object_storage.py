@@ -59,6 +59,18 @@ class MultipartUpload:
     parts: int
 
 
+class Refused(web.HTTPException):
+    """An error of the storage: XML, as S3 has it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status_code = status
+        text = (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message>'
+            f"<RequestId>{secrets.token_hex(8)}</RequestId></Error>"
+        )
+        super().__init__(text=text, content_type="application/xml")
+
+
 class ObjectStorage:
     """Objects by key (`bucket/folder/id`), kept in files of a temporary folder that `close` removes.
 
@@ -167,12 +179,10 @@ class ObjectStorage:
     async def put(self, request: web.Request) -> web.Response:
         """Handle PUT of an upload or of one part."""
         grant = self._granted(request)
-        if isinstance(grant, web.Response):
-            return grant
         if request.content_length is None:
-            return _error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+            raise Refused(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
         if grant.size is not None and request.content_length != grant.size:
-            return _error(403, "SignatureDoesNotMatch", "The signed Content-Length differs from the sent one.")
+            raise Refused(403, "SignatureDoesNotMatch", "The signed Content-Length differs from the sent one.")
         path, digest, size = self.new_path(), hashlib.md5(usedforsecurity=False), 0
         with path.open("wb") as file:
             async for piece in request.content.iter_chunked(PIECE):
@@ -182,7 +192,7 @@ class ObjectStorage:
         wanted = request.headers.get("Content-MD5", "")
         if size != request.content_length or wanted not in ("", b64encode(digest.digest()).decode()):
             path.unlink()
-            return _error(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+            raise Refused(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
         self._remove_file(grant.key)
         self._objects[grant.key] = StoredObject(path, size, digest.hexdigest())
         self.uploads.append(grant.key)
@@ -191,29 +201,26 @@ class ObjectStorage:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Handle GET of a download."""
-        grant = self._granted(request)
-        if isinstance(grant, web.Response):
-            return grant
-        found = self._objects.get(grant.key)
+        found = self._objects.get(self._granted(request).key)
         if found is None:
-            return _error(404, "NoSuchKey", "The specified key does not exist.")
+            raise Refused(404, "NoSuchKey", "The specified key does not exist.")
         headers = {"Content-Type": "application/octet-stream", "X-Amz-Request-Id": secrets.token_hex(8)}
         return web.FileResponse(found.path, headers=headers)
 
-    def _granted(self, request: web.Request) -> Grant | web.Response:
-        """What the address of the request allows, or the answer that refuses it."""
+    def _granted(self, request: web.Request) -> Grant:
+        """What the address of the request allows. Raises `Refused`."""
         if self.failures:
             status = self.failures.pop(0)
-            return _error(status, "SlowDown" if status == 503 else "InternalError", "a failure on purpose")
+            raise Refused(status, "SlowDown" if status == 503 else "InternalError", "a failure on purpose")
         if "Authorization" in request.headers:
-            return _error(400, "InvalidArgument", "Only one auth mechanism allowed.")
+            raise Refused(400, "InvalidArgument", "Only one auth mechanism allowed.")
         grant = self._grants.get(request.query.get("X-Amz-Signature", ""))
         path = request.path.lstrip("/")
         key = grant.key if grant else ""
         if grant is None or grant.method != request.method or path not in (key, re.sub(r"/\d+$", "", key)):
-            return _error(403, "SignatureDoesNotMatch", "The request signature we calculated does not match yours.")
+            raise Refused(403, "SignatureDoesNotMatch", "The request signature we calculated does not match yours.")
         if self._clock.monotonic() >= grant.until:
-            return _error(403, "AccessDenied", "Request has expired")
+            raise Refused(403, "AccessDenied", "Request has expired")
         return grant
 
     def _until(self) -> float:
@@ -236,12 +243,3 @@ class ObjectStorage:
     def _remove_file(self, key: str) -> None:
         if (found := self._objects.pop(key, None)) is not None:
             found.path.unlink(missing_ok=True)
-
-
-def _error(status: int, code: str, message: str) -> web.Response:
-    """An error of the storage: XML, as S3 has it."""
-    text = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message>'
-        f"<RequestId>{secrets.token_hex(8)}</RequestId></Error>"
-    )
-    return web.Response(text=text, status=status, content_type="application/xml")

@@ -42,7 +42,7 @@ class Search(Part):
 
     @route("POST /v2/gen/search", "gen/search", shape="stream")
     async def search(self, call: Call) -> Reply:
-        """Handle `gen/search`: return a generated answer with its sources."""
+        """Return a generated answer with its sources."""
         body = call.body
         self._access.check_folder(str(body.get("folderId", "")))
         question = _question(body)
@@ -65,17 +65,17 @@ class Search(Part):
 
     @route("POST /v2/web/search", "web/search")
     async def pages(self, call: Call) -> Reply:
-        """Handle `web/search`: return found pages as XML."""
+        """Return found pages as XML."""
         return self._found(call, PAGE)
 
     @route("POST /v2/web/searchAsync", "web/searchAsync")
     async def pages_later(self, call: Call) -> Reply:
-        """Handle `web/searchAsync`: begin the operation that returns found pages as XML."""
+        """Begin the operation that returns found pages as XML."""
         return self._operations.open("text", "", {"@type": FOUND, **self._found(call, PAGE)})
 
     @route("POST /v2/image/search", "image/search")
     async def images(self, call: Call) -> Reply:
-        """Handle `image/search`: return found pictures as XML."""
+        """Return found pictures as XML."""
         return self._found(call, IMAGE)
 
     def _found(self, call: Call, form: str) -> Json:

@@ -40,7 +40,7 @@ class Speech(Part):
 
     @route("POST /speech/v1/stt:recognize", "recognize", raw=True)
     async def recognize(self, call: Call) -> Reply:
-        """Handle `stt:recognize`: return the words of a short voice note. `call.body` has the parameters of the URL."""
+        """Return the words of a short voice note. `call.body` has the parameters of the URL."""
         data = await call.request.read()
         _language(call.body.get("lang", "ru-RU"))
         if call.body.get("format", "oggopus") != "oggopus" or not data.startswith(b"OggS"):
@@ -54,7 +54,7 @@ class Speech(Part):
 
     @route("POST /stt/v3/recognizeFileAsync", "recognizeFileAsync")
     async def submit(self, call: Call) -> Reply:
-        """Handle `recognizeFileAsync`: begin the operation that recognises a long voice note."""
+        """Begin the operation that recognises a long voice note."""
         model = call.body.get("recognitionModel")
         if not isinstance(model, dict) or model.get("model", "general") != "general":
             raise Problem(3, "recognitionModel.model: general is expected")
@@ -75,7 +75,7 @@ class Speech(Part):
 
     @route("GET /stt/v3/getRecognition", "getRecognition", shape="stream")
     async def result(self, call: Call) -> Reply:
-        """Handle `getRecognition`: return the lines of a recognition, a raw and a refined one for each sentence."""
+        """Return the lines of a recognition, a raw and a refined one for each sentence."""
         id_ = str(call.body.get("operationId", ""))
         operation = self._operations.all.get(id_)
         if id_ not in self._results or operation is None or not operation.finished:
@@ -92,7 +92,7 @@ class Speech(Part):
 
     @route("POST /speech/v1/tts:synthesize", "synthesize", raw=True)
     async def synthesize(self, call: Call) -> Reply:
-        """Handle `tts:synthesize` (speech synthesis v1): return a voice note that says the text."""
+        """Speech synthesis v1: return a voice note that says the text."""
         raw = await call.request.read()
         form = {name: values[0] for name, values in parse_qs(raw.decode("utf-8", "replace")).items()}
         _language(form.get("lang", "ru-RU"))
@@ -103,7 +103,7 @@ class Speech(Part):
 
     @route("POST /tts/v3/utteranceSynthesis", "utteranceSynthesis", shape="stream")
     async def utterance(self, call: Call) -> Reply:
-        """Handle `tts/v3` (speech synthesis v3): return a voice note that says the text, in lines of JSON."""
+        """Speech synthesis v3: return a voice note that says the text, in lines of JSON."""
         text = _check_text(call.body.get("text"), "text must not be empty")
         container = _at(call.body, "outputAudioSpec", "containerAudio", "containerAudioType")
         if container != "OGG_OPUS":

@@ -143,7 +143,7 @@ class VectorStores(Part):
 
     @route("POST /v1/files", "files", raw=True)
     async def upload(self, call: Call) -> Reply:
-        """Handle `POST /v1/files`, a form with `file` and `purpose`."""
+        """A form with `file` and `purpose`."""
         kind = call.request.headers.get("content-type", "")
         form = message_from_bytes(b"content-type: " + kind.encode() + b"\r\n\r\n" + await call.request.read())
         parts = form.get_payload() if form.is_multipart() else []
@@ -158,22 +158,22 @@ class VectorStores(Part):
 
     @route("GET /v1/files", "files/list")
     async def list_uploaded(self, call: Call) -> Reply:
-        """Handle `GET /v1/files`."""
+        """One page of the files, newest first."""
         return page_of([file.value() for file in self.files.values()], call.body)
 
     @route("GET /v1/files/{id}", "file")
     async def get_file(self, call: Call) -> Reply:
-        """Handle `GET /v1/files/{id}`."""
+        """Raises `Problem` 5 for an unknown file."""
         return self.file(call.id).value()
 
     @route("GET /v1/files/{id}/content", "file/content")
     async def content(self, call: Call) -> Reply:
-        """Handle `GET /v1/files/{id}/content`."""
+        """The bytes as they were uploaded."""
         return web.Response(body=self.file(call.id).content, headers=call.headers)
 
     @route("DELETE /v1/files/{id}", "file/delete")
     async def delete_file(self, call: Call) -> Reply:
-        """Handle `DELETE /v1/files/{id}`."""
+        """The file leaves its stores, too."""
         id_ = call.id
         self.forget(id_)
         return deleted(id_, "file")
@@ -182,7 +182,7 @@ class VectorStores(Part):
 
     @route("POST /v1/vector_stores", "vector_stores")
     async def create(self, call: Call) -> Reply:
-        """Handle `POST /v1/vector_stores`: make a store of at most 100 files."""
+        """Make a store of at most 100 files."""
         files = call.body.get("file_ids") or []
         if not isinstance(files, list) or len(files) > MOST_FILES:
             raise Problem(3, f"file_ids must be a list of at most {MOST_FILES}")
@@ -193,24 +193,24 @@ class VectorStores(Part):
 
     @route("GET /v1/vector_stores", "vector_stores/list")
     async def list_stores(self, call: Call) -> Reply:
-        """Handle `GET /v1/vector_stores`."""
+        """One page of the stores, newest first."""
         return page_of([self._value(id_) for id_ in self.stores], call.body)
 
     @route("GET /v1/vector_stores/{id}", "vector_store")
     async def get_store(self, call: Call) -> Reply:
-        """Handle `GET /v1/vector_stores/{id}`."""
+        """The store is in progress while one of its files is."""
         return self._value(self._called(call).id)
 
     @route("DELETE /v1/vector_stores/{id}", "vector_store/delete")
     async def delete_store(self, call: Call) -> Reply:
-        """Handle `DELETE /v1/vector_stores/{id}`: its files stay."""
+        """Its files stay."""
         id_ = self._called(call).id
         del self.stores[id_]
         return deleted(id_, "vector_store.deleted")
 
     @route("POST /v1/vector_stores/{id}/search", "vector_store/search")
     async def search(self, call: Call) -> Reply:
-        """Handle `POST /v1/vector_stores/{id}/search`."""
+        """The pieces that fit best, at most `max_num_results` (10). Raises `Problem` 3 for an empty query."""
         query, most = call.body.get("query"), integer(get(call.body, "max_num_results", RESULTS), "max_num_results")
         if not isinstance(query, str) or not query.strip():
             raise Problem(3, "query is empty")
@@ -221,26 +221,26 @@ class VectorStores(Part):
 
     @route("GET /v1/vector_stores/{id}/files", "vector_store/files")
     async def list_files(self, call: Call) -> Reply:
-        """Handle `GET /v1/vector_stores/{id}/files`."""
+        """One page of the files of a store, with their states."""
         store = self._called(call)
         return page_of([self._store_file(store, id_) for id_ in store.files], call.body)
 
     @route("POST /v1/vector_stores/{id}/files", "vector_store/files/add")
     async def add_file(self, call: Call) -> Reply:
-        """Handle `POST /v1/vector_stores/{id}/files`."""
+        """The file can be searched after `seconds`."""
         store, file = self._called(call), self.file(str(call.body.get("file_id")))
         store.files[file.id] = self._clock.monotonic() + self.seconds
         return self._store_file(store, file.id)
 
     @route("GET /v1/vector_stores/{id}/files/{file}", "vector_store/file")
     async def get_store_file(self, call: Call) -> Reply:
-        """Handle `GET /v1/vector_stores/{id}/files/{file}`."""
+        """Raises `Problem` 5 for a file that is not in the store."""
         store = self._called(call)
         return self._store_file(store, self._file_of(store, call))
 
     @route("DELETE /v1/vector_stores/{id}/files/{file}", "vector_store/file/delete")
     async def remove_file(self, call: Call) -> Reply:
-        """Handle `DELETE /v1/vector_stores/{id}/files/{file}`."""
+        """The file itself stays."""
         store = self._called(call)
         id_ = self._file_of(store, call)
         del store.files[id_]
@@ -319,7 +319,7 @@ class Files(Part):
 
     @route("POST /files/v1/files", "native/files")
     async def create(self, call: Call) -> Reply:
-        """Handle `POST /files/v1/files`: the content is base64."""
+        """The content is base64."""
         self._access.check_folder(str(get(call.body, "folderId", "")))
         data = from_base64(call.body.get("content", ""), "content")
         if not 0 < len(data) <= LARGEST:
@@ -330,7 +330,7 @@ class Files(Part):
 
     @route("GET /files/v1/files", "native/files/list")
     async def list(self, call: Call) -> Reply:
-        """Handle `GET /files/v1/files`. The last page is an empty one: the official SDK reads until there is none."""
+        """The last page is an empty one: the official SDK reads until there is none."""
         self._access.check_folder(str(get(call.body, "folderId", "")))
         size = integer(get(call.body, "pageSize", 0), "pageSize")
         rows, token = page([*self._stores.files.values()], size, get(call.body, "pageToken", ""), empty_last=True)
@@ -338,12 +338,12 @@ class Files(Part):
 
     @route("GET /files/v1/files/{id:[^/:]+}", "native/file")
     async def get(self, call: Call) -> Reply:
-        """Handle `GET /files/v1/files/{id}`."""
+        """Raises `Problem` 5 for an unknown file."""
         return self._value(self._named(call))
 
     @route("GET /files/v1/files:getUrl", "native/file/url")
     async def url(self, call: Call) -> Reply:
-        """Handle `GET /files/v1/files:getUrl`: return an address for the download."""
+        """Return an address for the download."""
         file = self._stores.file(str(get(call.body, "fileId", "")))
         path, key = self._storage.new_path(), f"{FILES}/{file.id}"
         path.write_bytes(file.content)
@@ -352,7 +352,7 @@ class Files(Part):
 
     @route("PATCH /files/v1/files/{id:[^/:]+}", "native/file/update")
     async def update(self, call: Call) -> Reply:
-        """Handle `PATCH /files/v1/files/{id}`: change the fields that `updateMask` names."""
+        """Change the fields that `updateMask` names."""
         file, details = self._named(call), {}
         masked = {name.partition(".")[0] for name in str(get(call.body, "updateMask", "")).split(",") if name}
         if unknown := masked - {*CHANGED}:
@@ -364,7 +364,7 @@ class Files(Part):
 
     @route("DELETE /files/v1/files/{id:[^/:]+}", "native/file/delete")
     async def delete(self, call: Call) -> Reply:
-        """Handle `DELETE /files/v1/files/{id}`."""
+        """The file leaves its vector stores, too."""
         self._stores.forget(self._named(call).id)
         return {}
 
