@@ -23,9 +23,8 @@ from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.guard import Json, guard, loads
 from bot.sandbox.page_tabs import DeskRules, Handbook, Trials
-from bot.sandbox.telegram.call import ApiError
+from bot.sandbox.telegram.call import UPLOAD_LIMIT, ApiError
 from bot.sandbox.telegram.chats import Message
-from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.texts.catalog import LANGUAGES
 

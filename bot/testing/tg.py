@@ -16,7 +16,7 @@ from typing_extensions import TypeVar as TypeVarWithDefault
 
 from bot.extension import Running
 from bot.sandbox.guard import Json
-from bot.sandbox.telegram.files import FileKind, StoredFile
+from bot.sandbox.telegram.call import FileKind, StoredFile
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button, text_of
 from bot.testing.screen import frame_of, written
 from bot.testing.stage import PATIENCE, Stage

@@ -21,8 +21,7 @@ from aiohttp import web
 from bot.sandbox import faults
 from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.guard import Json, guarded
-from bot.sandbox.telegram.call import ApiError, Call, read, too_many
-from bot.sandbox.telegram.files import UPLOAD_LIMIT
+from bot.sandbox.telegram.call import UPLOAD_LIMIT, ApiError, Call, read, too_many
 from bot.sandbox.telegram.methods import account, edit, send, topics
 from bot.sandbox.telegram.state import Method, State
 from bot.sandbox.telegram.updates import OTHER_POLL

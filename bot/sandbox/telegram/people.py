@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Literal
 
 from bot.sandbox.guard import Json
+from bot.sandbox.telegram.call import KINDS, FileKind
 from bot.sandbox.telegram.chats import COLORS, FIRST_GROUP, Chat, Message, Person, Press, Topic
-from bot.sandbox.telegram.files import KINDS, FileKind
 from bot.sandbox.telegram.markup.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE, member
 from bot.sandbox.telegram.methods.edit import react

@@ -14,9 +14,8 @@ from typing import Any
 from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.guard import Json
-from bot.sandbox.telegram.call import ApiError, Call, bad
+from bot.sandbox.telegram.call import ApiError, Call, FileKind, StoredFile, bad, stored
 from bot.sandbox.telegram.chats import Chat, Connection, Draft, Message, Person, Press, Profile, Topic, picked
-from bot.sandbox.telegram.files import FileKind, StoredFile, stored
 from bot.sandbox.telegram.updates import UpdateQueue
 from bot.sandbox.telegram.webhook import Webhook
 

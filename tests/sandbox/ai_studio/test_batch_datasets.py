@@ -14,7 +14,7 @@ from yandex.cloud.ai.dataset.v1 import dataset_service_pb2, dataset_service_pb2_
 from yandex.cloud.ai.dataset.v1.dataset_pb2 import DatasetInfo
 from yandex.cloud.ai.dataset.v1.dataset_service_pb2 import ValidateDatasetMetadata
 
-from bot.sandbox.ai_studio.grpc import files
+from bot.sandbox.ai_studio.grpc import models
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER
 from tests.support.studio_batch import KEY, SECRET, BatchSide, batch_side
 
@@ -404,7 +404,7 @@ async def test_operations_are_forgotten_after_two_weeks_and_cannot_all_be_cancel
 async def test_without_parquet_a_download_says_what_to_install(
     side: BatchSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "writes_parquet", lambda: False)
+    monkeypatch.setattr(models, "writes_parquet", lambda: False)
     dataset = await side.ready(HELLO)
     assert await side.refused("DatasetService.GetDownloadUrls", datasetId=dataset) == "FAILED_PRECONDITION"
     (seen,) = side.server.seen("DatasetService.GetDownloadUrls")

@@ -25,7 +25,7 @@ from yandex.cloud.ai.dataset.v1.dataset_pb2 import (
 )
 
 from bot.sandbox.ai_studio.core import CREATOR, Core, Part, new_id
-from bot.sandbox.ai_studio.grpc import files, line_checks
+from bot.sandbox.ai_studio.grpc import line_checks, models
 from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
 from bot.sandbox.ai_studio.wire import Json, Problem, find, page
 from bot.sandbox.faults import Faults
@@ -224,7 +224,7 @@ class Datasets(Part):
         self.ready(request.dataset_id)
         key = self._key(DATASETS, request.dataset_id)
         if self._storage.find(key) is None:
-            raise Problem(9, files.NO_PARQUET)
+            raise Problem(9, models.NO_PARQUET)
         url = DatasetFileDownloadUrl(key="main", url=self._storage.download_url(key))
         return {"dataset_id": request.dataset_id, "download_urls": [url]}
 
@@ -294,10 +294,10 @@ class Datasets(Part):
 
     async def _write_parquet(self, rows: Path) -> Path | None:
         """Write rows as a Parquet file and return its path; None if the extra `parquet` is not installed."""
-        if not files.writes_parquet():
+        if not models.writes_parquet():
             return None
         path = self._storage.new_path()
-        await asyncio.to_thread(files.write_parquet, rows, path)
+        await asyncio.to_thread(models.write_parquet, rows, path)
         return path
 
     def _look(self, dataset: Dataset) -> None:

@@ -13,7 +13,7 @@ from yandex.cloud.ai.tuning.v1.tuning_error_pb2 import TuningError
 from yandex.cloud.ai.tuning.v1.tuning_task_pb2 import TuningTask as Task
 
 from bot.sandbox.ai_studio.core import Core, new_id
-from bot.sandbox.ai_studio.grpc import files, line_checks
+from bot.sandbox.ai_studio.grpc import line_checks, models
 from bot.sandbox.ai_studio.grpc.datasets import Dataset, Datasets, packed
 from bot.sandbox.ai_studio.grpc.models import BatchModels
 from bot.sandbox.ai_studio.grpc.runs import Job, Jobs
@@ -101,7 +101,7 @@ class Tunings(Jobs[Tuning]):
         tuning = self.find(request.task_id)
         if not tuning.task.HasField("started_at"):
             raise Problem(9, f"tuning {request.task_id} has no metrics yet")
-        return {"load_url": self._datasets.keep_metrics(request.task_id, files.tensorboard(self._losses(tuning)))}
+        return {"load_url": self._datasets.keep_metrics(request.task_id, models.tensorboard(self._losses(tuning)))}
 
     def get_options(self, request: pb.GetOptionsRequest) -> Json:
         """Return the parameters with which the tuning was started."""

@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any
 
 from bot.sandbox.guard import Json
-from bot.sandbox.telegram.call import ApiError, Call, bad, too_many
+from bot.sandbox.telegram.call import DOWNLOAD_LIMIT, ApiError, Call, bad, too_many
 from bot.sandbox.telegram.chats import Chat, Connection
-from bot.sandbox.telegram.files import DOWNLOAD_LIMIT
 from bot.sandbox.telegram.state import Method, State
 
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")

@@ -7,9 +7,8 @@ from functools import partial
 from typing import Any
 
 from bot.sandbox.guard import Json
-from bot.sandbox.telegram.call import Call, Upload, bad
+from bot.sandbox.telegram.call import Call, FileKind, Upload, bad
 from bot.sandbox.telegram.chats import DRAFT_LIFE, Draft, Message
-from bot.sandbox.telegram.files import FileKind
 from bot.sandbox.telegram.markup.entities import Formatted
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import (
