@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.validation import SERVICE, Access
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, get, route
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Problem, Reply, route
 from bot.sandbox.guard import loads
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ class Iam(Part):
     @route("POST /iam/v1/tokens", "tokens", public=True)
     async def token(self, call: Call) -> Reply:
         """Issue an IAM token for a JWT or an OAuth token. Raises `Problem` 16."""
-        jwt, oauth = call.body.get("jwt"), get(call.body, "yandexPassportOauthToken")
+        jwt, oauth = call.body.get("jwt"), call.get("yandexPassportOauthToken")
         if isinstance(jwt, str) and jwt:
             self._check_jwt(jwt)
         elif not (isinstance(oauth, str) and re.match(r"y[0-3]_.", oauth)):
@@ -320,7 +320,7 @@ class Iam(Part):
 
     def _check_jwt(self, jwt: str) -> None:
         if len(jwt) > 8_000:
-            raise Problem(3, "jwt is longer than 8000 characters")
+            raise BadRequest("jwt is longer than 8000 characters")
         # Imported here, because the sandbox also runs without the extra `service-account`.
         from joserfc import jws
         from joserfc.errors import JoseError
@@ -330,7 +330,7 @@ class Iam(Part):
             header = found.headers()
             good = self._is_good(header, loads(found.payload or b""))
         except (JoseError, ValueError, KeyError, TypeError):
-            raise Problem(3, "JWT is malformed") from None
+            raise BadRequest("JWT is malformed") from None
         if not good:
             raise Problem(16, "JWT is invalid: PS256, kid, iss, aud, and exp at most an hour after iat are expected")
         key = self.public_keys.get(header["kid"])

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Mapping
 from contextlib import suppress
-from typing import Any
 
 from aiohttp import web
 
 from bot.sandbox import faults
 from bot.sandbox.ai_studio.core import LIMITS, rate_quota, session_quota
-from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Problem, encode, problem_json
+from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Fields, Problem, encode, problem_json
 from bot.sandbox.faults import Fault
 
 
@@ -93,7 +92,7 @@ class Stream:
             return fault.body.encode() if isinstance(fault.body, str) else fault.body
         return self._line(fault.body or problem_json(self._call.route.shape, _problem(fault, self._call)))
 
-    def _line(self, value: Mapping[str, Any]) -> bytes:
+    def _line(self, value: Fields) -> bytes:
         line = encode(value)
         return b"data: " + line + b"\n\n" if self._call.route.shape == "openai" else line + b"\n"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.wire import Call, Json, Problem
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Problem
 
 URI = re.compile(r"(?P<scheme>[a-z]+)://(?P<folder>[^/@]+)/(?P<name>[^/@]+)(/(?P<version>[^/@]+))?(@(?P<tuned>.+))?")
 TOKEN_LIFE = 12 * 3_600.0
@@ -87,12 +87,12 @@ class Access:
         """Raise `Problem` 3 if the folder is not the one of the service account."""
         if folder != self.folder:
             mismatch = f"Specified folder ID '{folder}' does not match with service account folder ID '{self.folder}'"
-            raise Problem(3, mismatch)
+            raise BadRequest(mismatch)
 
     def admit_folder(self, folder: str) -> None:
         """Raise `Problem` 3 if a call of gRPC names no folder, and 7 if it names the folder of somebody else."""
         if not folder:
-            raise Problem(3, "folder_id: the field is required")
+            raise BadRequest("folder_id: the field is required")
         if folder != self.folder:
             raise Problem(7, f"Permission denied to resource-manager.folder {folder}")
 
@@ -122,9 +122,9 @@ class Uri:
         """Parse a model URI. Raises `Problem` 3 if it is malformed or has none of these schemes."""
         match = URI.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise Problem(3, f"Failed to parse model URI: {text!r}")
+            raise BadRequest(f"Failed to parse model URI: {text!r}")
         if match["scheme"] not in schemes:
-            raise Problem(3, f"invalid model_uri: scheme {match['scheme']!r} is not served here")
+            raise BadRequest(f"invalid model_uri: scheme {match['scheme']!r} is not served here")
         version = match["version"] or "latest"
         return cls(match["scheme"], match["folder"], match["name"], version, match["tuned"] or "")
 
@@ -157,24 +157,24 @@ def any_model(access: Access, uri: Any, scheme: str, names: Iterable[str]) -> Ur
     if scheme in ("gpt", "art") and found.name in MODELS and found.name not in access.models:
         raise Problem(7, f"Access to model {uri} denied")
     if found.name not in names or found.version not in VERSIONS or found.tuned in access.archived:
-        raise Problem(3, f"Failed to get model: {found}")
+        raise BadRequest(f"Failed to get model: {found}")
     return found
 
 
 def check_text(text: Any) -> None:
     """Raise `Problem` 3 for a text that is empty, too long or no string."""
     if not isinstance(text, str):
-        raise Problem(3, "invalid value for string field text")
+        raise BadRequest("invalid value for string field text")
     if not text:
-        raise Problem(3, "empty message text: text length is 0, which is outside the range (0, 100000]")
+        raise BadRequest("empty message text: text length is 0, which is outside the range (0, 100000]")
     if len(text) > LONGEST_TEXT:
-        raise Problem(3, f"text length is {len(text)}, which is outside the range (0, 100000]")
+        raise BadRequest(f"text length is {len(text)}, which is outside the range (0, 100000]")
 
 
 def require_body(call: Call) -> Json:
     """The JSON object of the request. Raises `Problem` 3 if the body is none."""
     if not isinstance(call.body, dict) or "\0broken" in call.body:
-        raise Problem(3, "invalid request body: a JSON object is expected")
+        raise BadRequest("invalid request body: a JSON object is expected")
     return call.body
 
 

@@ -22,6 +22,7 @@ from bot.sandbox.faults import Fault
 
 Shape = Literal["stream", "unary", "openai", "speech"]
 Json = dict[str, Any]
+Fields = Mapping[str, Any]  # of an object that is only read
 Reply = Json | web.StreamResponse  # of a handler: the JSON of the answer, or the whole answer
 Row = TypeVar("Row")
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -41,6 +42,13 @@ class Problem(Exception):
     def http(self) -> int:
         """The HTTP status of the answer."""
         return HTTP_OF.get(self.code, 500)
+
+
+class BadRequest(Problem):
+    """A malformed request: gRPC code 3, HTTP status 400."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(3, message)
 
 
 @dataclass(slots=True)
@@ -95,6 +103,10 @@ class Call:
     def __post_init__(self) -> None:
         self.headers = reply_headers(self.request.headers.get("x-client-request-id", ""))
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """A field of the body by its JSON name or its snake_case proto name."""
+        return get(self.body, name, default)
+
     @property
     def id(self) -> str:
         """The id in the path."""
@@ -116,7 +128,7 @@ def route(where: str, name: str, *, shape: Shape | None = None, **how: bool) -> 
     return mark
 
 
-def encode(value: Mapping[str, Any]) -> bytes:
+def encode(value: Fields) -> bytes:
     """JSON as the service writes it: compact and with letters as they are. What UTF-8 cannot hold is escaped."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
@@ -124,7 +136,7 @@ def encode(value: Mapping[str, Any]) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def json_response(call: Call, value: Mapping[str, Any], status: int = 200) -> web.Response:
+def json_response(call: Call, value: Fields, status: int = 200) -> web.Response:
     """An answer with a JSON body and the headers of the call."""
     body = encode(value) + (b"\n" if call.route.shape == "openai" else b"")
     return web.Response(body=body, status=status, content_type="application/json", headers=call.headers)
@@ -178,7 +190,7 @@ def count_tokens(text: str) -> int:
     return sum(1 for _ in TOKEN.finditer(text))
 
 
-def get(body: Mapping[str, Any], name: str, default: Any = None) -> Any:
+def get(body: Fields, name: str, default: Any = None) -> Any:
     """A field by its JSON name or its snake_case proto name: the real gateway accepts both."""
     if name in body:
         return body[name]
@@ -202,10 +214,10 @@ def from_base64(text: Any, name: str) -> bytes:
     try:
         return base64.b64decode(str(text), validate=True)
     except ValueError:
-        raise Problem(3, f"{name} is not base64") from None
+        raise BadRequest(f"{name} is not base64") from None
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Fields:
     """The value, if it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
@@ -213,11 +225,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def integer(value: Any, name: str) -> int:
     """An int64 from a JSON number or a string of digits. Raises `Problem` for anything else."""
     if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
-        raise Problem(3, f"invalid value for int64 field {name}: {value!r}")
+        raise BadRequest(f"invalid value for int64 field {name}: {value!r}")
     return int(value)
 
 
-def page_of(items: Sequence[Json], query: Mapping[str, Any]) -> Json:
+def page_of(items: Sequence[Json], query: Fields) -> Json:
     """One page of items as a list of the API, by `order` ("desc" unless given), `after` and `limit`."""
     rows = list(items) if query.get("order") == "asc" else list(reversed(items))
     ids = [row["id"] for row in rows]
@@ -233,9 +245,9 @@ def page(rows: Sequence[Row], size: int, token: str, *, empty_last: bool = False
     a token, so that the last page is an empty one. Raises `Problem` 3 for a bad token or size.
     """
     if token and not token.isdecimal():
-        raise Problem(3, f"page_token: {token!r} is none")
+        raise BadRequest(f"page_token: {token!r} is none")
     if not 0 <= size <= MOST_ROWS:
-        raise Problem(3, f"page_size: the value must be from 0 to {MOST_ROWS}")
+        raise BadRequest(f"page_size: the value must be from 0 to {MOST_ROWS}")
     start, end = int(token or 0), int(token or 0) + (size or USUAL_ROWS)
     more = start < len(rows) if empty_last else end < len(rows)
     return list(rows[start:end]), str(end) if more else ""

@@ -13,7 +13,7 @@ from bot.sandbox.ai_studio.core import COMPLETION, Core, Part
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest, native_request
 from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, native_calls, phrases
 from bot.sandbox.ai_studio.validation import check_text, text_model
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Reply, count_tokens, encode, get, route
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Reply, count_tokens, encode, route
 
 VERSION = "09.02.2025"
 
@@ -57,7 +57,7 @@ class Texts(Part):
     @route("POST /foundationModels/v1/tokenize", "tokenize")
     async def tokenize(self, call: Call) -> Reply:
         """Return the tokens of a text."""
-        text_model(self._access, get(call.body, "modelUri"), native=True)
+        text_model(self._access, call.get("modelUri"), native=True)
         check_text(call.body.get("text"))
         self._quotas.take("tokenize")
         return {"tokens": [START, *text_tokens(call.body["text"])], "modelVersion": VERSION}

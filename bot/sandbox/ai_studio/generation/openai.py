@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import struct
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ from bot.sandbox.ai_studio.validation import (
     V2_EMBEDDINGS,
     any_model,
 )
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, count_tokens, encode, route
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Fields, Json, Reply, count_tokens, encode, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Completion:
         """The last event of an open model's stream, with the usage. `done` are the tokens of the answer."""
         return self._event({"choices": [], "usage": self.counted(done)})
 
-    def counted(self, done: int) -> Mapping[str, Any]:
+    def counted(self, done: int) -> Fields:
         """The token counts of the request as JSON. `done` are the tokens of the answer."""
         if self.answer.usage is not None:
             return self.answer.usage
@@ -123,7 +123,7 @@ class OpenAi(Part):
         model, form = call.body.get("model"), call.body.get("encoding_format") or "float"
         uri = any_model(self._access, model, "emb", EMBEDDINGS | V2_EMBEDDINGS)
         if form not in ("float", "base64"):
-            raise Problem(3, "encoding_format must be float or base64")
+            raise BadRequest("encoding_format must be float or base64")
         texts, size = _texts(call.body.get("input")), dimension(uri.name, call.body.get("dimensions"))
         vectors = self._embeddings.vectors(texts, size, "embeddings")
         rows = [
@@ -189,9 +189,9 @@ def _texts(given: Any) -> list[str]:
     rows = given if isinstance(given, list) and not all(isinstance(row, int) for row in given) else [given]
     texts = [" ".join(map(str, row)) if isinstance(row, list) else row for row in rows]
     if len(texts) > MOST_TEXTS:
-        raise Problem(3, f"input must have at most {MOST_TEXTS} texts, got {len(texts)}")
+        raise BadRequest(f"input must have at most {MOST_TEXTS} texts, got {len(texts)}")
     if not all(isinstance(text, str) for text in texts):
-        raise Problem(3, "input must be a text, a list of texts, or lists of token ids")
+        raise BadRequest("input must be a text, a list of texts, or lists of token ids")
     return texts
 
 

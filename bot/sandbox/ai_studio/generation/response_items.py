@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.sandbox.ai_studio.generation.writer import Answer, Step, sentences
-from bot.sandbox.ai_studio.wire import Json, Problem, count_tokens, find, mapping
+from bot.sandbox.ai_studio.wire import BadRequest, Fields, Json, count_tokens, find, mapping
 
 Items = list[Json]
 
@@ -67,12 +67,12 @@ class ResponseStore:
         """A conversation by its id. Raises `Problem` 5 if there is none."""
         return find(self.conversations, id, "Conversation with id '{}' not found.")
 
-    def named(self, body: Mapping[str, Any]) -> Conversation | None:
+    def named(self, body: Fields) -> Conversation | None:
         """The conversation that a request names by its id or as an object with `id`; None if it names none."""
         given = body.get("conversation")
         return self.conversation(str(mapping(given).get("id", given))) if given else None
 
-    def history(self, body: Mapping[str, Any], now: float) -> Items:
+    def history(self, body: Fields, now: float) -> Items:
         """The items before the input of a request. `now` is a monotonic time.
 
         Raises `Problem` for an unknown id, for a response that is in progress or was filtered, and for a request that
@@ -80,27 +80,27 @@ class ResponseStore:
         """
         previous, conversation = body.get("previous_response_id"), self.named(body)
         if previous and conversation:
-            raise Problem(3, "previous_response_id and conversation must not be given together")
+            raise BadRequest("previous_response_id and conversation must not be given together")
         if conversation:
             return list(conversation.items)
         if not previous:
             return []
         stored = self.responses.get(str(previous))
         if stored is None:
-            raise Problem(3, f"Previous response with id '{previous}' not found.")
+            raise BadRequest(f"Previous response with id '{previous}' not found.")
         if stored.is_running(now) or stored.value["status"] == "cancelled":
-            raise Problem(3, f"Previous response with id '{previous}' is not completed.")
+            raise BadRequest(f"Previous response with id '{previous}' is not completed.")
         if mapping(stored.value["incomplete_details"]).get("reason") == "content_filter":
-            raise Problem(3, f"Previous response with id '{previous}' was stopped by the content filter.")
+            raise BadRequest(f"Previous response with id '{previous}' was stopped by the content filter.")
         return [*stored.items, *stored.value["output"]]
 
     def read_items(self, given: Any) -> Items:
         """The items of an input (a text or a list), each with an id. Raises `Problem` 3 for an empty or broken one."""
         rows = [{"role": "user", "content": given}] if isinstance(given, str) and given else given
         if not isinstance(rows, list) or not rows:
-            raise Problem(3, "input must not be empty")
+            raise BadRequest("input must not be empty")
         if not all(isinstance(row, Mapping) for row in rows):
-            raise Problem(3, "an item of input must be an object")
+            raise BadRequest("an item of input must be an object")
         return [self._referred(row) if row.get("type") == "item_reference" else with_id(row) for row in rows]
 
     def keep(self, stored: StoredResponse) -> None:
@@ -108,10 +108,10 @@ class ResponseStore:
         self.responses[stored.value["id"]] = stored
         forget_oldest(self.responses)
 
-    def _referred(self, reference: Mapping[str, Any]) -> Json:
+    def _referred(self, reference: Fields) -> Json:
         found = (item for item in self._all_items() if item.get("id") == reference.get("id"))
         if (item := next(found, None)) is None:
-            raise Problem(3, f"Item with id '{reference.get('id')}' not found.")
+            raise BadRequest(f"Item with id '{reference.get('id')}' not found.")
         return item
 
     def _all_items(self) -> Iterator[Json]:
@@ -121,7 +121,7 @@ class ResponseStore:
             yield from conversation.items
 
 
-def with_id(item: Mapping[str, Any]) -> Json:
+def with_id(item: Fields) -> Json:
     """An item with its type and an id, as the API lists it. The text of a message becomes a list with one part."""
     kind = item.get("type") or "message"
     found = {**item, "type": kind, "id": item.get("id") or f"{PREFIXES.get(kind, 'item')}_{secrets.token_hex(12)}"}
@@ -153,7 +153,7 @@ class ResponseParts:
     model: str
     created: int
     prompt: int
-    request: Mapping[str, Any]
+    request: Fields
     output: list[Json] = field(default_factory=list)
 
     def value(self, status: str, done: int = 0, thought: int = 0, **rest: Any) -> Json:

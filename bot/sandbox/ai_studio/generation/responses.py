@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bot.sandbox import scripted_model as scripted
 from bot.sandbox.ai_studio.core import Core, Part
@@ -25,7 +24,20 @@ from bot.sandbox.ai_studio.generation.response_items import (
 )
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, as_chat, openai_request
 from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, sentences
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, deleted, encode, find, mapping, page_of, route
+from bot.sandbox.ai_studio.wire import (
+    BadRequest,
+    Call,
+    Fields,
+    Json,
+    Problem,
+    Reply,
+    deleted,
+    encode,
+    find,
+    mapping,
+    page_of,
+    route,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class Responses(Part):
         searches = any(tool.get("type") == "web_search" for tool in tools)
         stores = [str(id_) for tool in tools for id_ in tool.get("vector_store_ids") or ()]
         if len(stores) > 1:
-            raise Problem(3, "file_search takes one vector store")
+            raise BadRequest("file_search takes one vector store")
         files = self.search_files(stores[0], question)[:MOST_FILES] if stores and question else ()
 
         async def write(pending: PendingAnswer) -> Reply:
@@ -107,7 +119,7 @@ class Responses(Part):
         """Raises `Problem` 3 for a response that is completed."""
         stored = self._find(call)
         if not stored.is_running(self._clock.monotonic()):
-            raise Problem(3, "the response is completed already")
+            raise BadRequest("the response is completed already")
         stored.value = {**stored.value, "status": "cancelled", "output": [], "output_text": ""}
         stored.due, stored.polls_left = self._clock.monotonic(), 0
         return stored.value
@@ -127,7 +139,7 @@ class Responses(Part):
     def _read(self, call: Call) -> Asked:
         body = call.body
         if body.get("background") is True and body.get("store") is False:
-            raise Problem(3, "background requires store: the response could not be fetched")
+            raise BadRequest("background requires store: the response could not be fetched")
         instructions = [str(body["instructions"])] if body.get("instructions") else []
         agent = mapping(body.get("prompt")).get("id")
         if agent and agent not in self.agents:
@@ -159,7 +171,7 @@ class Responses(Part):
         self._keep(call, asked, value)
         return parts.value("queued") if call.body.get("background") is True else value
 
-    def _keep(self, call: Call, asked: Asked, value: Mapping[str, Any]) -> None:
+    def _keep(self, call: Call, asked: Asked, value: Fields) -> None:
         """Keep a response, unless `store` is false, and add it to the conversation that the request names."""
         call.seen.answer = value["output_text"]
         if conversation := self.store.named(call.body):

@@ -22,10 +22,10 @@ from bot.sandbox import scripted_model as scripted
 from bot.sandbox import scripted_tools
 from bot.sandbox.ai_studio.faults import Stream, fail
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Problem, Reply, count_tokens
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Fields, Json, Problem, Reply, count_tokens
 from bot.sandbox.faults import Fault, Faults
 
-ToolCall = tuple[str, Mapping[str, Any]]
+ToolCall = tuple[str, Fields]
 
 
 def native_calls(calls: Sequence[ToolCall]) -> Json:
@@ -64,7 +64,7 @@ def _id(name: str, *, is_open: bool) -> str:
     return f"chatcmpl-tool-{secrets.token_hex(16)}" if is_open else name
 
 
-def _text(arguments: Mapping[str, Any]) -> str:
+def _text(arguments: Fields) -> str:
     return json.dumps(dict(arguments), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -98,7 +98,7 @@ class Answer:
     chunks: Sequence[str] = ()
     status: Status = "FINAL"
     cumulative: bool = False
-    usage: Mapping[str, Any] | None = None
+    usage: Fields | None = None
     raw: Sequence[bytes] = ()
     raw_type: str = ""
     quirks: frozenset[Quirk] = frozenset()

@@ -27,7 +27,7 @@ from yandex.cloud.ai.dataset.v1.dataset_pb2 import (
 from bot.sandbox.ai_studio.core import CREATOR, Core, Part, new_id
 from bot.sandbox.ai_studio.grpc import line_checks, models
 from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
-from bot.sandbox.ai_studio.wire import Json, Problem, find, page
+from bot.sandbox.ai_studio.wire import BadRequest, Json, Problem, find, page
 from bot.sandbox.faults import Faults
 
 MAX_NAME = 63
@@ -88,7 +88,7 @@ class Datasets(Part):
             state = DatasetInfo.Status.Name(found.info.status)
             raise Problem(9, f"Dataset {id_!r} is not ready: its status is {state}")
         if (known := list(types)) and found.info.task_type not in known:
-            raise Problem(3, f"Dataset {id_!r} has the task type {found.info.task_type}, not {' or '.join(known)}")
+            raise BadRequest(f"Dataset {id_!r} has the task type {found.info.task_type}, not {' or '.join(known)}")
         return found
 
     def reserve(self, name: str, task_type: str, labels: dict[str, str], at: float) -> str:
@@ -120,10 +120,10 @@ class Datasets(Part):
     def create(self, request: pb.CreateDatasetRequest) -> Json:
         """Raises `Problem` 3 for a wrong name, type or format, and 8 if there are `most` datasets."""
         if not 1 <= len(request.name) <= MAX_NAME:
-            raise Problem(3, f"name: the length must be from 1 to {MAX_NAME}")
+            raise BadRequest(f"name: the length must be from 1 to {MAX_NAME}")
         _check_type(request.task_type)
         if request.upload_format != FORMAT:
-            raise Problem(3, f"unknown upload format: {request.upload_format!r}")
+            raise BadRequest(f"unknown upload format: {request.upload_format!r}")
         if len(self.all) >= self.most:
             raise Problem(8, f"ai.datasetsCount.count gauge quota limit exceed: allowed {self.most} datasets")
         info = self._new(request.name, request.task_type, self._clock.time())
@@ -142,7 +142,7 @@ class Datasets(Part):
             elif name in ("name", "description"):
                 setattr(info, name, getattr(request, name))
             else:
-                raise Problem(3, f"update_mask: {name!r} can't be changed")
+                raise BadRequest(f"update_mask: {name!r} can't be changed")
         info.updated_at.CopyFrom(moment(self._clock.time()))
         return {"dataset": info}
 
@@ -187,7 +187,7 @@ class Datasets(Part):
         """An address for each part; an upload in parts that was begun earlier is forgotten."""
         key = self._draft(request.dataset_id, request.size_bytes)
         if not 1 <= request.parts <= MAX_PARTS:
-            raise Problem(3, f"parts: the value must be from 1 to {MAX_PARTS}")
+            raise BadRequest(f"parts: the value must be from 1 to {MAX_PARTS}")
         urls = self._storage.start_multipart(key, request.size_bytes, request.parts)
         return {"dataset_id": request.dataset_id, "multipart_upload_urls": urls}
 
@@ -286,7 +286,7 @@ class Datasets(Part):
         """The key of what is uploaded for a dataset. Raises `Problem` if it takes no upload of this size."""
         self._drafted(id_)
         if not 1 <= size <= MAX_SIZE:
-            raise Problem(3, f"size_bytes: the value must be from 1 to {MAX_SIZE}")
+            raise BadRequest(f"size_bytes: the value must be from 1 to {MAX_SIZE}")
         return self._key(DRAFTS, id_)
 
     def _key(self, bucket: str, id_: str) -> str:
@@ -354,4 +354,4 @@ def packed(message: Message) -> Json:
 
 def _check_type(task_type: str) -> None:
     if task_type not in line_checks.SCHEMAS:
-        raise Problem(3, f"unknown task type: {task_type!r}")
+        raise BadRequest(f"unknown task type: {task_type!r}")

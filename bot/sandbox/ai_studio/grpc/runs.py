@@ -29,7 +29,7 @@ from bot.sandbox.ai_studio.core import CANCELLED, CREATOR, Core, Part, new_id
 from bot.sandbox.ai_studio.grpc.datasets import Datasets, moment, packed
 from bot.sandbox.ai_studio.grpc.models import BatchModels, damage
 from bot.sandbox.ai_studio.validation import Uri
-from bot.sandbox.ai_studio.wire import Json, Problem, find, page
+from bot.sandbox.ai_studio.wire import BadRequest, Json, Problem, find, page
 from bot.sandbox.faults import Faults
 
 
@@ -214,9 +214,9 @@ class Runs(Jobs[Job]):
         uri = Uri.parse(request.model_uri, "gpt")
         self._access.admit_folder(uri.folder)
         if uri.name not in self.models:
-            raise Problem(3, f"Failed to get model: {uri} does not support batch inference")
+            raise BadRequest(f"Failed to get model: {uri} does not support batch inference")
         if not 0 <= request.completion_options.temperature.value <= 1:
-            raise Problem(3, "temperature must be in the range [0, 1]")
+            raise BadRequest("temperature must be in the range [0, 1]")
         source = request.source_dataset_id
         self._datasets.ready(source, SOURCES)
         self._quotas.take("batch")

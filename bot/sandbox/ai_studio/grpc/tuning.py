@@ -18,7 +18,7 @@ from bot.sandbox.ai_studio.grpc.datasets import Dataset, Datasets, packed
 from bot.sandbox.ai_studio.grpc.models import BatchModels
 from bot.sandbox.ai_studio.grpc.runs import Job, Jobs
 from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Uri
-from bot.sandbox.ai_studio.wire import Json, Problem
+from bot.sandbox.ai_studio.wire import BadRequest, Json, Problem
 from bot.sandbox.faults import Faults
 
 NAME = re.compile(r"[A-Za-z0-9 _-]{3,100}")
@@ -66,14 +66,14 @@ class Tunings(Jobs[Tuning]):
         """Begin a tuning."""
         kind, base = self._kind(request)
         if request.name and not NAME.fullmatch(request.name):
-            raise Problem(3, f"name: must match {NAME.pattern}")
+            raise BadRequest(f"name: must match {NAME.pattern}")
         parts = [*request.train_datasets, *request.validation_datasets]
         sources = [self._datasets.ready(part.dataset_id, [kind.task_type]) for part in parts]
         if not request.train_datasets:
-            raise Problem(3, "train_datasets: at least one dataset is needed")
+            raise BadRequest("train_datasets: at least one dataset is needed")
         rows = [row for source in sources[: len(request.train_datasets)] for row in _rows(source)]
         if len(rows) < kind.fewest:
-            raise Problem(3, f"the train datasets have {len(rows)} rows, at least {kind.fewest} are needed")
+            raise BadRequest(f"the train datasets have {len(rows)} rows, at least {kind.fewest} are needed")
         self._quotas.take("tuning")
         id_, model = new_id("ftn"), f"{base.scheme}://{base.name}/{base.version}"
         task = Task(task_id=id_, operation_id=id_, source_model_uri=model, name=request.name, labels=request.labels)
@@ -162,12 +162,12 @@ class Tunings(Jobs[Tuning]):
     def _kind(self, request: pb.TuningRequest) -> tuple[TuningKind, Uri]:
         params = request.WhichOneof("tuning_params")
         if params is None:
-            raise Problem(3, "tuning_params: exactly one kind of parameters is needed")
+            raise BadRequest("tuning_params: exactly one kind of parameters is needed")
         kind = KINDS[params]
         base = Uri.parse(request.base_model_uri, kind.scheme)
         self._access.admit_folder(base.folder)
         if base.name not in kind.bases or base.tuned:
-            raise Problem(3, f"Failed to get model: {base} can't be tuned by {params}")
+            raise BadRequest(f"Failed to get model: {base} can't be tuned by {params}")
         return kind, base
 
     def _step(self, tuning: Tuning) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from bot.sandbox import painter
 from bot.sandbox.ai_studio.core import PICTURE, Core, Part
 from bot.sandbox.ai_studio.validation import ART_MODELS, any_model, check_text
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, get, integer, mapping, route
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Problem, Reply, get, integer, mapping, route
 
 LONGEST_PROMPT = 500
 SIZE = re.compile(r"([1-9]\d{2,3})x([1-9]\d{2,3})")
@@ -41,11 +41,11 @@ class Art(Part):
     @route("POST /foundationModels/v1/imageGenerationAsync", "imageGenerationAsync")
     async def submit(self, call: Call) -> Reply:
         """Begin to draw a picture. Raises `Problem` 3 for a refused prompt."""
-        any_model(self._access, get(call.body, "modelUri"), "art", _names(operations=True))
+        any_model(self._access, call.get("modelUri"), "art", _names(operations=True))
         prompt = _prompt(call.body.get("messages"))
-        seed, width, height = _options(get(call.body, "generationOptions") or {})
+        seed, width, height = _options(call.get("generationOptions") or {})
         if REFUSED.search(prompt):
-            raise Problem(3, REFUSAL)
+            raise BadRequest(REFUSAL)
         self._quotas.take("imageGenerationAsync")
         self.bought += 1
         call.seen.note = f"{prompt[:80]} ({width}:{height}, seed {seed})"
@@ -96,15 +96,15 @@ def _described(body: Json) -> tuple[str, re.Match[str]]:
     prompt = body.get("prompt")
     check_text(prompt)
     if len(str(prompt)) > LONGEST_PROMPT:
-        raise Problem(3, f"Prompt positive size {len(str(prompt))} exceeds limit {LONGEST_PROMPT}")
+        raise BadRequest(f"Prompt positive size {len(str(prompt))} exceeds limit {LONGEST_PROMPT}")
     if body.get("response_format") not in (None, "b64_json"):
-        raise Problem(3, "response_format must be b64_json")
+        raise BadRequest("response_format must be b64_json")
     if body.get("n") not in (None, 1):
-        raise Problem(3, "n must be 1")
+        raise BadRequest("n must be 1")
     if not (size := SIZE.fullmatch(str(body.get("size") or "1024x1024"))):
-        raise Problem(3, f"invalid size {body.get('size')!r}, expected WIDTHxHEIGHT")
+        raise BadRequest(f"invalid size {body.get('size')!r}, expected WIDTHxHEIGHT")
     if REFUSED.search(str(prompt)):
-        raise Problem(3, REFUSAL)
+        raise BadRequest(REFUSAL)
     return str(prompt), size
 
 
@@ -114,7 +114,7 @@ def _response(image: str) -> Json:
 
 def _prompt(messages: Any) -> str:
     if not isinstance(messages, list) or not messages:
-        raise Problem(3, "empty messages list")
+        raise BadRequest("empty messages list")
     texts = []
     for message in messages:
         text = mapping(message).get("text")
@@ -122,30 +122,30 @@ def _prompt(messages: Any) -> str:
         try:
             weight = float(message.get("weight") or 1)
         except (TypeError, ValueError):
-            raise Problem(3, "invalid value for double field weight") from None
+            raise BadRequest("invalid value for double field weight") from None
         if weight < 0:
-            raise Problem(3, "negative weights are not supported")
+            raise BadRequest("negative weights are not supported")
         texts.append(str(text))
     prompt = " ".join(texts)
     if sum(map(len, texts)) > LONGEST_PROMPT:
-        raise Problem(3, f"Prompt positive size {sum(map(len, texts))} exceeds limit {LONGEST_PROMPT}")
+        raise BadRequest(f"Prompt positive size {sum(map(len, texts))} exceeds limit {LONGEST_PROMPT}")
     return prompt
 
 
 def _options(options: Any) -> tuple[int, int, int]:
     if not isinstance(options, Mapping):
-        raise Problem(3, "generationOptions must be an object")
+        raise BadRequest("generationOptions must be an object")
     mime = get(options, "mimeType") or "image/jpeg"
     if mime != "image/jpeg":
-        raise Problem(3, f"mime type {mime!r} is not supported, use image/jpeg")
+        raise BadRequest(f"mime type {mime!r} is not supported, use image/jpeg")
     seed = integer(options.get("seed") or 0, "seed")
     if not 0 <= seed < 2**63:
-        raise Problem(3, "seed must be from 0 to 9223372036854775807")
+        raise BadRequest("seed must be from 0 to 9223372036854775807")
     ratio = get(options, "aspectRatio") or {}
     width = integer(get(ratio, "widthRatio") or 0, "widthRatio")
     height = integer(get(ratio, "heightRatio") or 0, "heightRatio")
     if width < 0 or height < 0:
-        raise Problem(3, "aspect ratio must be positive")
+        raise BadRequest("aspect ratio must be positive")
     return seed, width or 1, height or 1
 
 

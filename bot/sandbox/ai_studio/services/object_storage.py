@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.wire import Problem
+from bot.sandbox.ai_studio.wire import BadRequest, Problem
 from bot.sandbox.faults import Faults
 from bot.sandbox.guard import Refusal, guarded
 
@@ -161,11 +161,11 @@ class ObjectStorage:
         parts = [self._objects.get(f"{key}/{number}") for number in range(1, upload.parts + 1)]
         for number, part in enumerate(parts, 1):
             if part is None or etags.get(number, "").strip('"') != part.etag:
-                raise Problem(3, f"InvalidPart: part {number} was not found, or its entity tag does not match")
+                raise BadRequest(f"InvalidPart: part {number} was not found, or its entity tag does not match")
             if part.size < self.smallest_part and number < upload.parts:
-                raise Problem(3, f"EntityTooSmall: part {number} has {part.size} bytes")
+                raise BadRequest(f"EntityTooSmall: part {number} has {part.size} bytes")
         if (size := sum(part.size for part in parts if part)) != upload.size:
-            raise Problem(3, f"uploaded size {size} does not match the declared size {upload.size}")
+            raise BadRequest(f"uploaded size {size} does not match the declared size {upload.size}")
         path = self.new_path()
         with path.open("wb") as whole:
             for part in filter(None, parts):

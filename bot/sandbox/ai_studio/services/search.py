@@ -11,7 +11,7 @@ from typing import Literal
 from aiohttp import web
 
 from bot.sandbox.ai_studio.core import Core, Part
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, route
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Reply, encode, route
 
 Page = tuple[str, str, bool]
 MOST_MESSAGES = 100
@@ -85,7 +85,7 @@ class Search(Part):
         query = body.get("query")
         words = query.get("queryText") if isinstance(query, dict) else None
         if not isinstance(words, str) or not 0 < len(words) <= LONGEST_QUERY:
-            raise Problem(3, f"query.query_text: 1-{LONGEST_QUERY} characters are expected")
+            raise BadRequest(f"query.query_text: 1-{LONGEST_QUERY} characters are expected")
         raw = self.raw.popleft() if self.raw else _xml(words, form)
         call.seen.answer = raw.decode(errors="replace")
         return {"rawData": base64.b64encode(raw).decode()}
@@ -103,13 +103,13 @@ def _xml(words: str, form: str) -> bytes:
 def _question(body: Json) -> str:
     messages = body.get("messages")
     if not isinstance(messages, list) or not 1 <= len(messages) <= MOST_MESSAGES:
-        raise Problem(3, f"messages: 1-{MOST_MESSAGES} are expected")
+        raise BadRequest(f"messages: 1-{MOST_MESSAGES} are expected")
     for message in messages:
         content = message.get("content") if isinstance(message, dict) else None
         if not isinstance(content, str) or not 0 < len(content) <= LONGEST_CONTENT:
-            raise Problem(3, f"messages.content: 1-{LONGEST_CONTENT} characters are expected")
+            raise BadRequest(f"messages.content: 1-{LONGEST_CONTENT} characters are expected")
         if message.get("role") not in ("ROLE_USER", "ROLE_ASSISTANT"):
-            raise Problem(3, "messages.role: ROLE_USER or ROLE_ASSISTANT is expected")
+            raise BadRequest("messages.role: ROLE_USER or ROLE_ASSISTANT is expected")
     return str(messages[-1]["content"])
 
 

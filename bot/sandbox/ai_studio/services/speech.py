@@ -16,7 +16,7 @@ from aiohttp import web
 from bot.media import audio
 from bot.sandbox import media
 from bot.sandbox.ai_studio.core import Core, Part
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, Reply, encode, from_base64, route
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Problem, Reply, encode, from_base64, route
 from bot.sandbox.scripted_model import phrase
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
@@ -44,11 +44,11 @@ class Speech(Part):
         data = await call.request.read()
         _language(call.body.get("lang", "ru-RU"))
         if call.body.get("format", "oggopus") != "oggopus" or not data.startswith(b"OggS"):
-            raise Problem(3, "audio format is not oggopus")
+            raise BadRequest("audio format is not oggopus")
         if len(data) > SHORT_BYTES:
-            raise Problem(3, "audio should be less than 1 MB")
+            raise BadRequest("audio should be less than 1 MB")
         if (length := audio.seconds(data)) > SHORT_SECONDS:
-            raise Problem(3, "audio duration should be less than 30s")
+            raise BadRequest("audio duration should be less than 30s")
         self.heard.append(length)
         return {"result": _heard(data, length, call.body.get("lang", "ru-RU"))}
 
@@ -57,16 +57,16 @@ class Speech(Part):
         """Begin the operation that recognises a long voice note."""
         model = call.body.get("recognitionModel")
         if not isinstance(model, dict) or model.get("model", "general") != "general":
-            raise Problem(3, "recognitionModel.model: general is expected")
+            raise BadRequest("recognitionModel.model: general is expected")
         container = _at(model, "audioFormat", "containerAudio", "containerAudioType")
         if container not in CONTAINERS:
-            raise Problem(3, "audioFormat: OGG_OPUS, MP3 or WAV is expected")
+            raise BadRequest("audioFormat: OGG_OPUS, MP3 or WAV is expected")
         languages = _at(model, "languageRestriction", "languageCode") or ["ru-RU"]
         for language in languages:
             _language(language)
         data = from_base64(call.body.get("content", ""), "content")
         if not data or not data.startswith(CONTAINERS[container]):
-            raise Problem(3, "content is not what audioFormat says")
+            raise BadRequest("content is not what audioFormat says")
         length = audio.seconds(data)
         self.heard.append(length)
         operation = self._operations.open("text", "async recognition", {"@type": EMPTY})
@@ -122,9 +122,9 @@ class Speech(Part):
 def _check_text(text: Any, empty: str, size: int = 0) -> str:
     """A text to be spoken, in a body of so many bytes. Raises `Problem` 3 for one that is empty or too long."""
     if not isinstance(text, str) or not text.strip():
-        raise Problem(3, empty)
+        raise BadRequest(empty)
     if len(text) > LONGEST_TEXT or size > LONGEST_BODY:
-        raise Problem(3, f"text length exceeds {LONGEST_TEXT} symbols")
+        raise BadRequest(f"text length exceeds {LONGEST_TEXT} symbols")
     return text
 
 
@@ -135,7 +135,7 @@ def _heard(data: bytes, length: float, language: str) -> str:
 
 def _language(value: Any) -> None:
     if not isinstance(value, str) or not LANGUAGE.fullmatch(value):
-        raise Problem(3, f"unsupported language: {value}")
+        raise BadRequest(f"unsupported language: {value}")
 
 
 def _at(value: Json, *names: str) -> Any:

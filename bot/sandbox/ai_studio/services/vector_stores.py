@@ -7,10 +7,8 @@ official SDK keeps the same files by the native API, `Files`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes
-from typing import Any
 
 from aiohttp import web
 
@@ -19,14 +17,15 @@ from bot.sandbox.ai_studio.services.embeddings import vector
 from bot.sandbox.ai_studio.services.object_storage import FILES, ObjectStorage
 from bot.sandbox.ai_studio.wire import (
     TOKEN,
+    BadRequest,
     Call,
+    Fields,
     Json,
     Problem,
     Reply,
     deleted,
     find,
     from_base64,
-    get,
     integer,
     mapping,
     page,
@@ -149,10 +148,10 @@ class VectorStores(Part):
         parts = form.get_payload() if form.is_multipart() else []
         named = {str(part.get_param("name", header="content-disposition")): part for part in parts}  # type: ignore[union-attr]
         if "file" not in named or "purpose" not in named:
-            raise Problem(3, "the form must have the fields file and purpose")
+            raise BadRequest("the form must have the fields file and purpose")
         data = named["file"].get_payload(decode=True)  # type: ignore[union-attr]
         if not isinstance(data, bytes) or not data or len(data) > LARGEST:
-            raise Problem(3, "the file must have from 1 byte to 128 MB")
+            raise BadRequest("the file must have from 1 byte to 128 MB")
         name = named["file"].get_filename() or "file"  # type: ignore[union-attr]
         return self.files[self.keep(name, data)].value()
 
@@ -185,7 +184,7 @@ class VectorStores(Part):
         """Make a store of at most 100 files."""
         files = call.body.get("file_ids") or []
         if not isinstance(files, list) or len(files) > MOST_FILES:
-            raise Problem(3, f"file_ids must be a list of at most {MOST_FILES}")
+            raise BadRequest(f"file_ids must be a list of at most {MOST_FILES}")
         id_ = self.open(*(self.file(str(one)).id for one in files))
         self.stores[id_].name = str(call.body.get("name") or "")
         self.stores[id_].metadata = dict(mapping(call.body.get("metadata")))
@@ -211,9 +210,9 @@ class VectorStores(Part):
     @route("POST /v1/vector_stores/{id}/search", "vector_store/search")
     async def search(self, call: Call) -> Reply:
         """The pieces that fit best, at most `max_num_results` (10). Raises `Problem` 3 for an empty query."""
-        query, most = call.body.get("query"), integer(get(call.body, "max_num_results", RESULTS), "max_num_results")
+        query, most = call.body.get("query"), integer(call.get("max_num_results", RESULTS), "max_num_results")
         if not isinstance(query, str) or not query.strip():
-            raise Problem(3, "query is empty")
+            raise BadRequest("query is empty")
         self._quotas.take("vector_store/search")
         rows = self.find(self._called(call).id, query)[:most]
         page = {"object": "vector_store.search_results.page", "search_query": [query], "has_more": False}
@@ -320,20 +319,20 @@ class Files(Part):
     @route("POST /files/v1/files", "native/files")
     async def create(self, call: Call) -> Reply:
         """The content is base64."""
-        self._access.check_folder(str(get(call.body, "folderId", "")))
+        self._access.check_folder(str(call.get("folderId", "")))
         data = from_base64(call.body.get("content", ""), "content")
         if not 0 < len(data) <= LARGEST:
-            raise Problem(3, "the file must have from 1 byte to 128 MB")
-        details = {name: found for name in ("mimeType", *CHANGED) if (found := get(call.body, name))}
+            raise BadRequest("the file must have from 1 byte to 128 MB")
+        details = {name: found for name in ("mimeType", *CHANGED) if (found := call.get(name))}
         id_ = self._stores.keep(str(details.pop("name", "")), data, details)
         return self._value(self._stores.file(id_))
 
     @route("GET /files/v1/files", "native/files/list")
     async def list(self, call: Call) -> Reply:
         """The last page is an empty one: the official SDK reads until there is none."""
-        self._access.check_folder(str(get(call.body, "folderId", "")))
-        size = integer(get(call.body, "pageSize", 0), "pageSize")
-        rows, token = page([*self._stores.files.values()], size, get(call.body, "pageToken", ""), empty_last=True)
+        self._access.check_folder(str(call.get("folderId", "")))
+        size = integer(call.get("pageSize", 0), "pageSize")
+        rows, token = page([*self._stores.files.values()], size, call.get("pageToken", ""), empty_last=True)
         return {"files": [self._value(file) for file in rows], "nextPageToken": token}
 
     @route("GET /files/v1/files/{id:[^/:]+}", "native/file")
@@ -344,7 +343,7 @@ class Files(Part):
     @route("GET /files/v1/files:getUrl", "native/file/url")
     async def url(self, call: Call) -> Reply:
         """Return an address for the download."""
-        file = self._stores.file(str(get(call.body, "fileId", "")))
+        file = self._stores.file(str(call.get("fileId", "")))
         path, key = self._storage.new_path(), f"{FILES}/{file.id}"
         path.write_bytes(file.content)
         self._storage.keep(key, path)
@@ -354,10 +353,10 @@ class Files(Part):
     async def update(self, call: Call) -> Reply:
         """Change the fields that `updateMask` names."""
         file, details = self._named(call), {}
-        masked = {name.partition(".")[0] for name in str(get(call.body, "updateMask", "")).split(",") if name}
+        masked = {name.partition(".")[0] for name in str(call.get("updateMask", "")).split(",") if name}
         if unknown := masked - {*CHANGED}:
-            raise Problem(3, f"updateMask: {min(unknown)} can't be changed")
-        details = {**file.details, **{name: get(call.body, name) for name in masked}, "updated": self._clock.time()}
+            raise BadRequest(f"updateMask: {min(unknown)} can't be changed")
+        details = {**file.details, **{name: call.get(name) for name in masked}, "updated": self._clock.time()}
         name = str(details.pop("name", file.name) or "")
         self._stores.files[file.id] = replace(file, name=name, details=details)
         return self._value(self._stores.files[file.id])
@@ -372,7 +371,7 @@ class Files(Part):
         return self._stores.file(call.id)
 
     def _value(self, file: StoredFile) -> Json:
-        details: Mapping[str, Any] = file.details
+        details: Fields = file.details
         updated = float(details.get("updated", file.created))
         ends = {**ENDS, **mapping(details.get("expirationConfig"))}
         return {
