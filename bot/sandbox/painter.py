@@ -90,7 +90,7 @@ class Scene:
         """
         for share in [0.5] if slots else sorted(self._chance.random() for _ in range(count)):
             place = first + (last - first) * share
-            x = self._chance.uniform(0.38, 0.62) + slots[0] if slots else self._chance.uniform(0, count)
+            x = self._chance.uniform(0.38, 0.62) + slots[0] if slots else self._chance.uniform(0.1, count - 0.1)
             y = self._horizon + place * (self._horizon if place < 0 else self._height - self._horizon)
             size = (least + (most - least) * share) * (1 if slots else self._chance.uniform(0.75, 1.25))
             self._colour_land(place)
