@@ -263,7 +263,7 @@ class Part:
         self._quotas, self._operations = core.quotas, core.operations
 
 
-REMEMBERED = 500
+REMEMBERED = 5_000
 CREATOR = "ajesandbox0000000000"
 PREFIX: dict[OperationKind, str] = {"text": "d7q", "art": "fbv"}
 HOSTS: dict[OperationKind, str] = {"text": "operation", "art": "llm", "batch": "operation"}

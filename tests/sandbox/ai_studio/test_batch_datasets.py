@@ -425,3 +425,9 @@ async def test_an_upload_may_be_longer_than_other_requests(side: BatchSide) -> N
     url = await url_for(side, data)
     async with side.http.put(url, data=io.BytesIO(data)) as response:
         assert response.status == 200
+
+
+async def test_a_dataset_outlives_the_operation_that_has_made_it(side: BatchSide) -> None:
+    dataset = await side.ready(HELLO)
+    side.studio.operations.all.clear()
+    assert (await side.call("DatasetService.Describe", datasetId=dataset)).dataset.status == DatasetInfo.READY

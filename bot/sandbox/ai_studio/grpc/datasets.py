@@ -304,7 +304,8 @@ class Datasets(Part):
         """Let a validation go on as far as the time has come."""
         now, checked, info = self._clock.time(), dataset.checked, dataset.info
         half, end = dataset.validated + self.seconds / 2, dataset.validated + self.seconds
-        if not dataset.operation or now < half or self._operations.all[dataset.operation].finished:
+        operation = self._operations.all.get(dataset.operation)
+        if operation is None or operation.finished or now < half:
             return
         if info.status == DatasetInfo.VALIDATING:
             counts = {"valid_rows": checked.valid, "processed_rows": checked.total, "total_rows": checked.total}
