@@ -26,7 +26,7 @@ PR_SET_PDEATHSIG = 1
 # As `runtime/startup_report.py` says it.
 OWNER_CODE = re.compile(r"has no owner yet\. To become its owner, send it /start ([\w-]+)")
 ENDPOINTS = re.compile(r"is served at (http://\S+)")  # as `runtime/optional/program.py` says it
-LONGEST_REPORT = 100_000  # bytes of the log in which a bot that starts tells its code
+MAX_REPORT = 100_000  # bytes of the log in which a bot that starts tells its code
 LAST_WORDS = 1_000  # bytes of its log that are shown when the bot ended by itself
 KEPT = tuple("PATH HOME LANG LC_ALL TZ PYTHONPATH VIRTUAL_ENV TRACES".split())
 
@@ -89,7 +89,7 @@ class BotProcess:
     def _logged(self, pattern: re.Pattern[str]) -> str:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
-            found = pattern.search(log.read(LONGEST_REPORT).decode("utf-8", "replace"))
+            found = pattern.search(log.read(MAX_REPORT).decode("utf-8", "replace"))
         return found[1] if found else ""
 
     async def start(self) -> None:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 RING = 2_000
 JOURNAL = 500
-LONGEST = 2_000
+MAX_LETTERS = 2_000
 SECRETS = frozenset(
     """
     token secret_token authorization x-api-key api_key certificate jwt access_token iamtoken
@@ -119,7 +119,7 @@ def presentable(value: Any, name: str = "") -> Any:
     if name.lower() in SECRETS:
         return "…"
     if isinstance(value, str):
-        return value if len(value) <= LONGEST else f"{value[:LONGEST]}… ({len(value)} characters)"
+        return value if len(value) <= MAX_LETTERS else f"{value[:MAX_LETTERS]}… ({len(value)} characters)"
     if isinstance(value, bytes | bytearray):
         return f"<{len(value)} bytes>"
     if isinstance(value, Mapping):

@@ -131,7 +131,7 @@ class Faults:
     def set_shares(self, given: Mapping[str, Any]) -> dict[str, float]:
         """Change some of the shares and return all. Raises `ValueError` for an unknown name or a wrong number."""
         for name, value in given.items():
-            top = MOST.get(name, 1.0)
+            top = MAX_SHARES.get(name, 1.0)
             if name not in self.shares:
                 raise ValueError(f"there is no fault {name!r}; known: {', '.join(self.shares)}")
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top:
@@ -206,7 +206,7 @@ GRPC_STATUSES = {
     "INTERNAL": 500,
     "UNAUTHENTICATED": 401,
 }
-MOST = {"latency_ms": 60_000.0, "slow": 1e6}  # of what is no probability
+MAX_SHARES = {"latency_ms": 60_000.0, "slow": 1e6}  # of what is no probability
 # The random faults by the names of the sliders; each server has some of them.
 CHANCES = {
     "flood": Fault(429),

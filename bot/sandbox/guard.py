@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
-DEEPEST = 100  # levels of nesting: code that walks through a body is recursive
+MAX_DEPTH = 100  # levels of nesting: code that walks through a body is recursive
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -58,7 +58,7 @@ def loads(text: str | bytes) -> Any:
     except RecursionError:
         raise ValueError("the JSON nests too deep") from None
     level = [found]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         level = [inner for value in level for inner in _inner(value)]
         if not level:
             return found

@@ -47,7 +47,7 @@ FOREIGN = tuple(
     """.split()
 )
 WHOLE_ESSAY = "4000"  # tokens: the scripted model's long answer should not always be cut short
-LONGEST_START = 120.0  # seconds until a bot asks for updates
+MAX_START = 120.0  # seconds until a bot asks for updates
 VALIDATION, RUN, TUNING = 4.0, 20.0, 30.0  # seconds; the real ones take minutes to days
 PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
 
@@ -229,7 +229,7 @@ class Sandbox:
         """Wait until the started bot asks for updates: then its log has the code that makes its owner."""
         started = self.telegram.clock.monotonic()
         with suppress(TimeoutError):
-            await self.telegram.wait_for(lambda: self.telegram.updates.polled > started, LONGEST_START)
+            await self.telegram.wait_for(lambda: self.telegram.updates.polled > started, MAX_START)
             code = bot.owner_code()
             self.trials.bot_ready(code)
             world.show_trials()

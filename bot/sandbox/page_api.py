@@ -30,7 +30,7 @@ from bot.texts.catalog import LANGUAGES
 
 HEARTBEAT = 15.0
 OGG = b"OggS"
-LONGEST_VOICE = 3_600  # seconds
+MAX_VOICE = 3_600  # seconds
 UNHEARD = {
     "missing": "this recording has to be converted to OggOpus: pip install 'govorun[video]', or record in Firefox",
     "mute": "there is no sound in it",
@@ -334,7 +334,7 @@ class PageApi:
 def _voice(data: bytes) -> bytes:
     """Any sound as a voice message: OggOpus. Browsers other than Firefox record WebM. Raises `ValueError`."""
     try:
-        return audio.opus(data, LONGEST_VOICE)
+        return audio.opus(data, MAX_VOICE)
     except Unreadable as error:
         raise ValueError(UNHEARD.get(str(error), UNHEARD["mute"])) from None
 

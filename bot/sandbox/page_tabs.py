@@ -21,7 +21,7 @@ from bot.texts.catalog import LANGUAGES
 
 Restart = Callable[[Mapping[str, str]], Awaitable[None]]
 
-MOST = 1_000  # of the currency
+MAX_AMOUNT = 1_000  # of the currency
 EXAMPLE_PRICES = {
     "SPEECH_PRICE": "0.16",
     "SPEECH_LONG_PRICE": "0.16",
@@ -57,7 +57,7 @@ class Trials:
 
     `search`: the bot searches the web. `budget`: services have prices, and each person may spend this much money a day.
     `confirm`: people are asked before a request that costs more than this. `closed`: only people who are invited may
-    talk. `instance`: an instance of one's own answers (`service_switches.py`). `restart` gets all settings that follow
+    talk. `instance`: an instance of one's own answers (`ServiceSwitches`). `restart` gets all settings that follow
     from the switches; for a switch that is off the bot's own settings hold. Nothing of this outlives the sandbox.
     """
 
@@ -79,8 +79,8 @@ class Trials:
         for name, value in wanted.items():
             if name not in SETTINGS:
                 raise ValueError(f"there is nothing called {name!r} to try; known: {', '.join(SETTINGS)}")
-            if not isinstance(value, int) or not 0 <= value <= MOST:
-                raise ValueError(f"{name} must be a number from 0 to {MOST}")
+            if not isinstance(value, int) or not 0 <= value <= MAX_AMOUNT:
+                raise ValueError(f"{name} must be a number from 0 to {MAX_AMOUNT}")
         self._chosen |= {name: int(value) for name, value in wanted.items()}
         on = [SETTINGS[name](value) for name, value in self._chosen.items() if value]
         await self._restart({name: value for settings in on for name, value in settings.items()})

@@ -16,7 +16,7 @@ from bot.texts.catalog import LANGUAGES
 Call = tuple[str, Json]
 Schema = Mapping[str, Any]
 
-DEEPEST = 8
+MAX_DEPTH = 8
 
 
 # --- calls
@@ -115,7 +115,7 @@ class _Fitting:
             return schema["default"]
         kind = schema.get("type", "object" if "properties" in schema else "string")
         kind = next((one for one in kind if one != "null"), "null") if isinstance(kind, list) else kind
-        if depth > DEEPEST or kind == "null":
+        if depth > MAX_DEPTH or kind == "null":
             return None
         if kind in ("object", "array"):
             return self._object(schema, depth) if kind == "object" else self._array(schema, name, depth)
@@ -124,7 +124,7 @@ class _Fitting:
         return self._string(schema, name) if kind == "string" else self._number(schema, kind)
 
     def _resolved(self, schema: Schema) -> Schema:
-        for _ in range(DEEPEST):
+        for _ in range(MAX_DEPTH):
             if "$ref" in schema:
                 found: Any = self._root
                 for step in str(schema["$ref"]).removeprefix("#/").split("/"):

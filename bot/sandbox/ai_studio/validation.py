@@ -19,7 +19,7 @@ from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Problem
 
 URI = re.compile(r"(?P<scheme>[a-z]+)://(?P<folder>[^/@]+)/(?P<name>[^/@]+)(/(?P<version>[^/@]+))?(@(?P<tuned>.+))?")
 TOKEN_LIFE = 12 * 3_600.0
-LONGEST_TEXT = 100_000
+MAX_TEXT = 100_000
 Year = Literal["2025", "today"]
 SCOPES = frozenset({"yc.ai.foundationModels.execute", "yc.ai.languageModels.execute", "yc.ai.imageGeneration.execute"})
 InstanceState = Literal["off", "starting", "on"]
@@ -167,7 +167,7 @@ def check_text(text: Any) -> None:
         raise BadRequest("invalid value for string field text")
     if not text:
         raise BadRequest("empty message text: text length is 0, which is outside the range (0, 100000]")
-    if len(text) > LONGEST_TEXT:
+    if len(text) > MAX_TEXT:
         raise BadRequest(f"text length is {len(text)}, which is outside the range (0, 100000]")
 
 

@@ -246,8 +246,8 @@ def page(rows: Sequence[Row], size: int, token: str, *, empty_last: bool = False
     """
     if token and not token.isdecimal():
         raise BadRequest(f"page_token: {token!r} is none")
-    if not 0 <= size <= MOST_ROWS:
-        raise BadRequest(f"page_size: the value must be from 0 to {MOST_ROWS}")
+    if not 0 <= size <= MAX_ROWS:
+        raise BadRequest(f"page_size: the value must be from 0 to {MAX_ROWS}")
     start, end = int(token or 0), int(token or 0) + (size or USUAL_ROWS)
     more = start < len(rows) if empty_last else end < len(rows)
     return list(rows[start:end]), str(end) if more else ""
@@ -255,7 +255,7 @@ def page(rows: Sequence[Row], size: int, token: str, *, empty_last: bool = False
 
 ROUTES: dict[Callable[..., Any], Route] = {}  # of all handlers
 SHAPES: dict[str, Shape] = {"/v1/": "openai", "/speech/": "speech", "/": "unary"}  # by the beginnings of paths
-MOST_ROWS, USUAL_ROWS = 1_000, 100
+MAX_ROWS, USUAL_ROWS = 1_000, 100
 HTTP_OF = {9: 400, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
 GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}
 GRPC_OF = {http: code for code, http in HTTP_OF.items()} | {502: 14}

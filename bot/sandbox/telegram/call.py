@@ -19,7 +19,7 @@ from aiohttp import BodyPartReader, web
 from bot.sandbox.guard import Json, loads
 from bot.sandbox.media import picture_header
 
-MOST_NUMBERS = 100
+MAX_NUMBERS = 100
 BOT_API = tomllib.loads(Path(__file__).with_name("bot_api.toml").read_text("utf-8"))
 
 
@@ -108,7 +108,7 @@ class Call:
         found = self.parsed(name, "message identifiers")
         if not isinstance(found, list) or not found:
             raise bad("message identifiers are not specified")
-        if len(found) > MOST_NUMBERS:
+        if len(found) > MAX_NUMBERS:
             raise bad("too many message identifiers specified")
         if not all(isinstance(number, int) for number in found):
             raise bad("Message identifier must be a Number")

@@ -34,7 +34,7 @@ LIVES = {
     "inline_query": 30.0,
     "chosen_inline_result": 600.0,
 }
-LONGEST_POLL = 50
+MAX_POLL = 50
 FIRST_UPDATE = 100_000_001
 BATCH_BYTES = 4 * 1024 * 1024
 
@@ -155,7 +155,7 @@ class UpdateQueue:
         """
         if self.webhook_active:
             raise await self._conflict(WEBHOOK_ACTIVE)
-        limit, timeout = self._guard(offset, min(max(limit, 1), 100), min(max(timeout, 0), LONGEST_POLL))
+        limit, timeout = self._guard(offset, min(max(limit, 1), 100), min(max(timeout, 0), MAX_POLL))
         self._confirm_below(offset)
         found = self._batch(limit)
         if found or not timeout or self._stopping:

@@ -26,8 +26,8 @@ SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 ANSWER_DEADLINE = 60.0
-LONGEST_PAUSE = (60.0, 120.0)
-LONGEST_RETRY_AFTER = 3_600.0
+MAX_PAUSE = (60.0, 120.0)
+MAX_RETRY_AFTER = 3_600.0
 GONE_FOR = 23 * 3_600.0
 
 Execute = Callable[[Json], Awaitable[None]]
@@ -133,7 +133,7 @@ class Webhook:
             if pause is None:
                 self._updates.confirm([item])
                 return
-            longest = self._random.uniform(*LONGEST_PAUSE)
+            longest = self._random.uniform(*MAX_PAUSE)
             backoff = 0.0 if failures == 0 else min(2.0**failures, longest)
             failures += 1
             self._hub.touch()
@@ -191,4 +191,4 @@ async def _ignore(_body: Json) -> None:
 
 
 def _retry_after(header: str) -> float:
-    return min(float(header), LONGEST_RETRY_AFTER) if header.isdigit() else 0.0
+    return min(float(header), MAX_RETRY_AFTER) if header.isdigit() else 0.0

@@ -188,8 +188,8 @@ def _texts(given: Any) -> list[str]:
     """The texts of an input: one text, one list of token ids, or a list of either. Ids become words of digits."""
     rows = given if isinstance(given, list) and not all(isinstance(row, int) for row in given) else [given]
     texts = [" ".join(map(str, row)) if isinstance(row, list) else row for row in rows]
-    if len(texts) > MOST_TEXTS:
-        raise BadRequest(f"input must have at most {MOST_TEXTS} texts, got {len(texts)}")
+    if len(texts) > MAX_TEXTS:
+        raise BadRequest(f"input must have at most {MAX_TEXTS} texts, got {len(texts)}")
     if not all(isinstance(text, str) for text in texts):
         raise BadRequest("input must be a text, a list of texts, or lists of token ids")
     return texts
@@ -230,7 +230,7 @@ def _chunks(chat: Completion, step: Step, *, first: bool) -> Iterator[Piece]:
         yield chat.chunk({}, finish), True
 
 
-MOST_TEXTS = 2_048
+MAX_TEXTS = 2_048
 FINISH = {
     "FINAL": "stop",
     "TRUNCATED_FINAL": "length",

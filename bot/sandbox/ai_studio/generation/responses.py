@@ -76,7 +76,7 @@ class Responses(Part):
         stores = [str(id_) for tool in tools for id_ in tool.get("vector_store_ids") or ()]
         if len(stores) > 1:
             raise BadRequest("file_search takes one vector store")
-        files = self.search_files(stores[0], question)[:MOST_FILES] if stores and question else ()
+        files = self.search_files(stores[0], question)[:MAX_FILES] if stores and question else ()
 
         async def write(pending: PendingAnswer) -> Reply:
             parts = ResponseParts(
@@ -186,7 +186,7 @@ class Responses(Part):
         )
 
 
-MOST_FILES = 3  # pieces of files that an answer names
+MAX_FILES = 3  # pieces of files that an answer names
 ENDS = ("response.completed", "response.incomplete")
 
 

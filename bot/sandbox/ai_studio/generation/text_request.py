@@ -30,7 +30,7 @@ Messages = list[dict[str, str]]
 NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 EFFORTS = ("low", "medium", "high")
-MOST_BRACES = 50  # where a JSON schema is looked for
+MAX_BRACES = 50  # where a JSON schema is looked for
 PICTURE = 256  # tokens that a picture counts as
 
 
@@ -302,7 +302,7 @@ def _any_object(form: Fields, messages: Messages) -> Json | None:
     if form.get("type") != "json_object" and not get(form, "jsonObject"):
         return None
     text = "\n".join(message["text"] for message in messages)
-    for start in [match.start() for match in re.finditer(r"\{", text)][:MOST_BRACES]:
+    for start in [match.start() for match in re.finditer(r"\{", text)][:MAX_BRACES]:
         try:
             found, _ = json.JSONDecoder().raw_decode(text, start)
         except (ValueError, RecursionError):

@@ -30,7 +30,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Unary = Callable[[Message, Context], Awaitable[Message]]
 Streaming = Callable[[Message, Context], AsyncIterator[Message]]
 
-LONGEST_LINE = 64 * 2**20
+MAX_LINE = 64 * 2**20
 STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 CUT = "Socket closed"  # what grpcio says of a connection that breaks
 
@@ -75,7 +75,7 @@ class Gateway:
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), read_bufsize=LONGEST_LINE)
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), read_bufsize=MAX_LINE)
         return self._session
 
     async def _answers(self, method: MethodDescriptor, request: Message, context: Context) -> AsyncGenerator[Message]:

@@ -15,10 +15,10 @@ from typing import Any
 
 from bot.sandbox.ai_studio.wire import Json, count_tokens
 
-MOST_PROMPT, MOST_ANSWER = 8_000, 2_000  # tokens of a pair to learn from
-LONGEST_CLASS = 100
-MOST_CLASSES = 100
-MOST_ROW_NUMBERS = 10_000
+MAX_PROMPT, MAX_ANSWER = 8_000, 2_000  # tokens of a pair to learn from
+MAX_CLASS = 100
+MAX_CLASSES = 100
+MAX_ROW_NUMBERS = 10_000
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Checked:
     def add(self, error: str, description: str, row: int) -> None:
         """Count an error in a row."""
         found = self.errors.setdefault(error, LineError(error, description))
-        if len(found.rows) < MOST_ROW_NUMBERS:
+        if len(found.rows) < MAX_ROW_NUMBERS:
             found.rows.append(row)
 
 
@@ -102,12 +102,12 @@ def check(task_type: str, row: Json) -> None:
         _check_messages(row["request"])
     if task_type == "TextToTextGeneration":
         tokens = sum(count_tokens(message["text"]) for message in row["request"])
-        if tokens > MOST_PROMPT or count_tokens(row["response"]) > MOST_ANSWER:
-            raise Bad("TOO_LONG", f"a request may have {MOST_PROMPT} tokens, a response {MOST_ANSWER}")
+        if tokens > MAX_PROMPT or count_tokens(row["response"]) > MAX_ANSWER:
+            raise Bad("TOO_LONG", f"a request may have {MAX_PROMPT} tokens, a response {MAX_ANSWER}")
     if task_type in MARKED:
         names = [*filter("text".__ne__, row)]
-        if not 2 <= len(names) <= MOST_CLASSES or not all(1 <= len(name) <= LONGEST_CLASS for name in names):
-            raise Bad("INVALID_CLASSES", f"there must be 2 to {MOST_CLASSES} classes of 1 to {LONGEST_CLASS} letters")
+        if not 2 <= len(names) <= MAX_CLASSES or not all(1 <= len(name) <= MAX_CLASS for name in names):
+            raise Bad("INVALID_CLASSES", f"there must be 2 to {MAX_CLASSES} classes of 1 to {MAX_CLASS} letters")
         if sum(row[name] for name in names) not in MARKED[task_type]:
             raise Bad("INVALID_CLASSES", "exactly one class must be marked 1")
 
@@ -178,4 +178,4 @@ SCHEMAS: dict[str, Json] = {
     "TextEmbeddingsTriplet": _object(anchor=STRING, positive=STRING, negative=STRING),
 }
 # How many classes of a row may be marked 1.
-MARKED = {"TextClassificationMulticlass": (1,), "TextClassificationMultilabel": range(MOST_CLASSES + 1)}
+MARKED = {"TextClassificationMulticlass": (1,), "TextClassificationMultilabel": range(MAX_CLASSES + 1)}

@@ -48,7 +48,7 @@ from bot.sandbox.faults import Fault, Faults
 
 Method = Callable[[Any], Json | Awaitable[Json]]
 
-LARGEST_MESSAGE = 64 * 2**20
+MAX_MESSAGE = 64 * 2**20
 REMEMBERED = 5_000
 GRACE = 0.05  # seconds that calls in progress get when the server stops
 
@@ -78,7 +78,7 @@ class GrpcServer(Part):
 
     async def start(self, port: int = 0) -> str:
         """Start listening without TLS and return the address, host and port. Port 0 takes a free port."""
-        limits = [("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
+        limits = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0)]
         self._server = grpc.aio.server(options=limits)
         ours = {
             "DatasetService": self.datasets,

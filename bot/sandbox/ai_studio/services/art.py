@@ -17,7 +17,7 @@ from bot.sandbox.ai_studio.core import PICTURE, Core, Part
 from bot.sandbox.ai_studio.validation import ART_MODELS, any_model, check_text
 from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Problem, Reply, get, integer, mapping, route
 
-LONGEST_PROMPT = 500
+MAX_PROMPT = 500
 SIZE = re.compile(r"([1-9]\d{2,3})x([1-9]\d{2,3})")
 REFUSAL = "it is not possible to generate an image from this request because it may violate the terms of use"
 REFUSED = re.compile(r"violen|murder|\bgore\b|насили|убийств|кровав", re.IGNORECASE)
@@ -95,8 +95,8 @@ def _described(body: Json) -> tuple[str, re.Match[str]]:
     """The prompt and the size of a request to the Images API."""
     prompt = body.get("prompt")
     check_text(prompt)
-    if len(str(prompt)) > LONGEST_PROMPT:
-        raise BadRequest(f"Prompt positive size {len(str(prompt))} exceeds limit {LONGEST_PROMPT}")
+    if len(str(prompt)) > MAX_PROMPT:
+        raise BadRequest(f"Prompt positive size {len(str(prompt))} exceeds limit {MAX_PROMPT}")
     if body.get("response_format") not in (None, "b64_json"):
         raise BadRequest("response_format must be b64_json")
     if body.get("n") not in (None, 1):
@@ -127,8 +127,8 @@ def _prompt(messages: Any) -> str:
             raise BadRequest("negative weights are not supported")
         texts.append(str(text))
     prompt = " ".join(texts)
-    if sum(map(len, texts)) > LONGEST_PROMPT:
-        raise BadRequest(f"Prompt positive size {sum(map(len, texts))} exceeds limit {LONGEST_PROMPT}")
+    if sum(map(len, texts)) > MAX_PROMPT:
+        raise BadRequest(f"Prompt positive size {sum(map(len, texts))} exceeds limit {MAX_PROMPT}")
     return prompt
 
 

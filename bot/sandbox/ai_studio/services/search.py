@@ -14,9 +14,9 @@ from bot.sandbox.ai_studio.core import Core, Part
 from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Reply, encode, route
 
 Page = tuple[str, str, bool]
-MOST_MESSAGES = 100
-LONGEST_CONTENT = 16_384
-LONGEST_QUERY = 400
+MAX_MESSAGES = 100
+MAX_CONTENT = 16_384
+MAX_QUERY = 400
 FOUND = "type.googleapis.com/yandex.cloud.searchapi.v2.WebSearchResponse"
 PAGES: tuple[Page, ...] = (
     ("An encyclopedia", "https://encyclopedia.example/article", True),
@@ -84,8 +84,8 @@ class Search(Part):
         self._access.check_folder(str(body.get("folderId", "")))
         query = body.get("query")
         words = query.get("queryText") if isinstance(query, dict) else None
-        if not isinstance(words, str) or not 0 < len(words) <= LONGEST_QUERY:
-            raise BadRequest(f"query.query_text: 1-{LONGEST_QUERY} characters are expected")
+        if not isinstance(words, str) or not 0 < len(words) <= MAX_QUERY:
+            raise BadRequest(f"query.query_text: 1-{MAX_QUERY} characters are expected")
         raw = self.raw.popleft() if self.raw else _xml(words, form)
         call.seen.answer = raw.decode(errors="replace")
         return {"rawData": base64.b64encode(raw).decode()}
@@ -102,12 +102,12 @@ def _xml(words: str, form: str) -> bytes:
 
 def _question(body: Json) -> str:
     messages = body.get("messages")
-    if not isinstance(messages, list) or not 1 <= len(messages) <= MOST_MESSAGES:
-        raise BadRequest(f"messages: 1-{MOST_MESSAGES} are expected")
+    if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
+        raise BadRequest(f"messages: 1-{MAX_MESSAGES} are expected")
     for message in messages:
         content = message.get("content") if isinstance(message, dict) else None
-        if not isinstance(content, str) or not 0 < len(content) <= LONGEST_CONTENT:
-            raise BadRequest(f"messages.content: 1-{LONGEST_CONTENT} characters are expected")
+        if not isinstance(content, str) or not 0 < len(content) <= MAX_CONTENT:
+            raise BadRequest(f"messages.content: 1-{MAX_CONTENT} characters are expected")
         if message.get("role") not in ("ROLE_USER", "ROLE_ASSISTANT"):
             raise BadRequest("messages.role: ROLE_USER or ROLE_ASSISTANT is expected")
     return str(messages[-1]["content"])

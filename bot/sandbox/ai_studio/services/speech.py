@@ -20,7 +20,7 @@ from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Problem, Reply, e
 from bot.sandbox.scripted_model import phrase
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
-LONGEST_TEXT, LONGEST_BODY = 5_000, 15 << 10
+MAX_TEXT, MAX_BODY = 5_000, 15 << 10
 CHUNK = 4_096  # bytes of audio in a line of v3
 EMPTY = "type.googleapis.com/google.protobuf.Empty"
 LANGUAGE = re.compile(r"[a-z]{2}-[A-Z]{2}|auto")
@@ -123,8 +123,8 @@ def _check_text(text: Any, empty: str, size: int = 0) -> str:
     """A text to be spoken, in a body of so many bytes. Raises `Problem` 3 for one that is empty or too long."""
     if not isinstance(text, str) or not text.strip():
         raise BadRequest(empty)
-    if len(text) > LONGEST_TEXT or size > LONGEST_BODY:
-        raise BadRequest(f"text length exceeds {LONGEST_TEXT} symbols")
+    if len(text) > MAX_TEXT or size > MAX_BODY:
+        raise BadRequest(f"text length exceeds {MAX_TEXT} symbols")
     return text
 
 

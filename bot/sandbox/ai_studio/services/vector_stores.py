@@ -34,8 +34,8 @@ from bot.sandbox.ai_studio.wire import (
 )
 
 CHUNK, OVERLAP = 800, 400  # tokens
-MOST_FILES = 100  # of one request
-LARGEST = 128 * 2**20  # bytes of a file
+MAX_FILES = 100  # of one request
+MAX_FILE = 128 * 2**20  # bytes of a file
 RESULTS = 10
 
 
@@ -150,7 +150,7 @@ class VectorStores(Part):
         if "file" not in named or "purpose" not in named:
             raise BadRequest("the form must have the fields file and purpose")
         data = named["file"].get_payload(decode=True)  # type: ignore[union-attr]
-        if not isinstance(data, bytes) or not data or len(data) > LARGEST:
+        if not isinstance(data, bytes) or not data or len(data) > MAX_FILE:
             raise BadRequest("the file must have from 1 byte to 128 MB")
         name = named["file"].get_filename() or "file"  # type: ignore[union-attr]
         return self.files[self.keep(name, data)].value()
@@ -183,8 +183,8 @@ class VectorStores(Part):
     async def create(self, call: Call) -> Reply:
         """Make a store of at most 100 files."""
         files = call.body.get("file_ids") or []
-        if not isinstance(files, list) or len(files) > MOST_FILES:
-            raise BadRequest(f"file_ids must be a list of at most {MOST_FILES}")
+        if not isinstance(files, list) or len(files) > MAX_FILES:
+            raise BadRequest(f"file_ids must be a list of at most {MAX_FILES}")
         id_ = self.open(*(self.file(str(one)).id for one in files))
         self.stores[id_].name = str(call.body.get("name") or "")
         self.stores[id_].metadata = dict(mapping(call.body.get("metadata")))
@@ -321,7 +321,7 @@ class Files(Part):
         """The content is base64."""
         self._access.check_folder(str(call.get("folderId", "")))
         data = from_base64(call.body.get("content", ""), "content")
-        if not 0 < len(data) <= LARGEST:
+        if not 0 < len(data) <= MAX_FILE:
             raise BadRequest("the file must have from 1 byte to 128 MB")
         details = {name: found for name in ("mimeType", *CHANGED) if (found := call.get(name))}
         id_ = self._stores.keep(str(details.pop("name", "")), data, details)

@@ -62,7 +62,7 @@ def send_album(api: State, call: Call) -> list[Message]:
     given = call.parsed("media", "InputMedia")
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise bad("can't parse media JSON object")
-    if not 2 <= len(given) <= MOST_IN_ALBUM:
+    if not 2 <= len(given) <= MAX_IN_ALBUM:
         raise bad("there must be 2-10 media in the album" if given else "media must be non-empty")
     kinds = [_album_kind(item) for item in given]
     if len({*kinds}) > 1 and not SEEN.issuperset(kinds):
@@ -140,7 +140,7 @@ def _again(api: State, file_id: str, kind: str) -> Any:
     raise bad("wrong file identifier/HTTP URL specified")
 
 
-MOST_IN_ALBUM = 10
+MAX_IN_ALBUM = 10
 IN_ALBUM: tuple[FileKind, ...] = ("photo", "video", "document", "audio")
 SEEN = {"photo", "video"}  # kinds that are shown as pictures, and that an album may mix
 VOICES = {"voice", "video_note"}  # what a person may forbid
