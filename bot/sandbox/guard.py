@@ -51,6 +51,14 @@ def guarded(handler: Handler, refuse: Refusal) -> Handler:
     return guarding
 
 
+async def listen(runner: web.BaseRunner, port: int) -> str:
+    """Let a server listen on 127.0.0.1 and return its URL. Port 0 takes a free port. Raises `OSError` for one that is
+    taken.
+    """
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return f"http://127.0.0.1:{runner.addresses[-1][1]}"
+
+
 def loads(text: str | bytes) -> Any:
     """Parse JSON. Raises `ValueError` for malformed JSON and for more than 100 levels of nesting."""
     try:

@@ -27,6 +27,7 @@ from bot.extension import SANDBOX
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.bot_process import BotProcess, on_changes, private
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.guard import listen
 from bot.sandbox.page_api import BotControl, PageApi
 from bot.sandbox.page_tabs import DeskRules, Handbook, ServiceSwitches, Trials, handbook_settings
 from bot.sandbox.runs_view import RunsView
@@ -359,12 +360,9 @@ async def _listen(runner: web.AppRunner, port: int | None) -> str:
     is taken.
     """
     for candidate in [port] if port is not None else [*range(FIRST_PORT, FIRST_PORT + 10), 0]:
-        site = web.TCPSite(runner, "127.0.0.1", candidate)
         try:
-            await site.start()
+            return await listen(runner, candidate) + "/"
         except OSError as error:
             if port is not None:
                 raise ConfigError(f"--port {port} is taken: {error.strerror}") from None
-            continue
-        return f"http://127.0.0.1:{runner.addresses[-1][1]}/"
     raise ConfigError("no free port for the page")

@@ -262,6 +262,10 @@ class Part:
         self._clock, self._access = core.clock, core.access
         self._quotas, self._operations = core.quotas, core.operations
 
+    def check_folder(self, call: Call) -> None:
+        """Raise `Problem` 3 if the body names another folder than that of the service account."""
+        self._access.check_folder(str(call.get("folderId", "")))
+
 
 REMEMBERED = 5_000
 CREATOR = "ajesandbox0000000000"

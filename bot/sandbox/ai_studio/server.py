@@ -47,7 +47,7 @@ from bot.sandbox.ai_studio.wire import (
 )
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.faults import STUDIO_SHARES, Fault, Faults, PlannedFault, reset_all
-from bot.sandbox.guard import guarded, loads
+from bot.sandbox.guard import guarded, listen, loads
 
 if TYPE_CHECKING:
     from bot.sandbox.ai_studio.grpc.server import GrpcServer
@@ -117,8 +117,8 @@ class Studio:
             app.router.add_route(route.method, route.path, guarded(self._handler(route, handler), _stranger))
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
         await self._runner.setup()
-        self.url = self.storage.base = await self._listen(port)
-        self.operation_url = await self._listen(0) if self.operations.strict_hosts else self.url
+        self.url = self.storage.base = await listen(self._runner, port)
+        self.operation_url = await listen(self._runner, 0) if self.operations.strict_hosts else self.url
         return self.url
 
     async def start_grpc(self, port: int = 0) -> GrpcServer:
@@ -323,14 +323,6 @@ class Studio:
         near = difflib.get_close_matches(path, known, NEAREST, cutoff=0.0)
         there = ", ".join(f"{known[name]} {name}" for name in near)
         raise Problem(12, f"the sandbox has no {method} {path[:200]}; among others it has {there}")
-
-    async def _listen(self, port: int) -> str:
-        if self._runner is None:
-            raise RuntimeError("start the server first")
-        before = set(self._runner.addresses)
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        found = next(address for address in self._runner.addresses if address not in before)
-        return f"http://127.0.0.1:{found[1]}"
 
     def _routes(self) -> Iterator[tuple[Route, Answering]]:
         """The routes of all parts, in the order in which they are declared."""

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from bot.sandbox import faults
 from bot.sandbox.faults import Fault, Faults
-from bot.sandbox.guard import Json, guarded
+from bot.sandbox.guard import Json, guarded, listen
 from bot.sandbox.telegram.call import UPLOAD_LIMIT, ApiError, Call, read, too_many
 from bot.sandbox.telegram.methods import account, edit, send, topics
 from bot.sandbox.telegram.state import Method, State
@@ -198,10 +198,7 @@ class HttpServer:
             app.router.add_route(method, path, guarded(handler, _forbidden))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = await listen(self._runner, port)
         self._api.updates.stop(False)
         return self.url
 

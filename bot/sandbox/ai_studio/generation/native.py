@@ -11,7 +11,7 @@ from zlib import crc32
 
 from bot.sandbox.ai_studio.core import COMPLETION, Core, Part
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest, native_request
-from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, native_calls, phrases
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, native_calls, phrases, read_last
 from bot.sandbox.ai_studio.validation import check_text, text_model
 from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Reply, count_tokens, encode, route
 
@@ -35,7 +35,7 @@ class Texts(Part):
             lines = self._lines(request, pending)
             if request.streams:
                 return await self._source.stream(call, "application/json").write(self._pieces(call, lines))
-            result = await _last(lines)
+            result, _ = await read_last(lines)
             _remember(call, result)
             return {"result": result}
 
@@ -49,7 +49,8 @@ class Texts(Part):
         self._quotas.take("completionAsync")
 
         async def write(pending: PendingAnswer) -> Reply:
-            result = {"@type": COMPLETION, **await _last(self._lines(request, pending))}
+            line, _ = await read_last(self._lines(request, pending))
+            result = {"@type": COMPLETION, **line}
             return self._operations.open("text", "Async GPT Completion", result)
 
         return await self._source.respond(call, request, "application/json", write)
@@ -86,13 +87,6 @@ class Texts(Part):
             data = encode({"result": line}) + b"\n"
             yield b"\n" + data if self.blank_lines else data, last
             _remember(call, line)
-
-
-async def _last(lines: AsyncIterator[tuple[Json, bool]]) -> Json:
-    result: Json = {}
-    async for line, _ in lines:
-        result = line
-    return result
 
 
 def completion(message: Json, status: str, prompt: int, done: int, usage: Any = None, thought: int = 0) -> Json:

@@ -170,9 +170,7 @@ class OpenAi(Part):
             yield chat.usage_chunk(count), False
 
     async def _whole(self, call: Call, chat: Completion, pending: PendingAnswer) -> Reply:
-        step = Step("", "", 0, "FINAL", last=True)
-        async for newest in self._source.steps(pending, writer.sentences, chat.request.limit):
-            step = newest
+        step = await writer.read_last(self._source.steps(pending, writer.sentences, chat.request.limit))
         call.seen.answer = step.text
         message: Json = {"role": "assistant", "content": step.text}
         if calls := chat.answer.calls:

@@ -23,7 +23,7 @@ from bot.sandbox.ai_studio.generation.response_items import (
     forget_oldest,
 )
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, as_chat, openai_request
-from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, sentences
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, read_last, sentences
 from bot.sandbox.ai_studio.wire import (
     BadRequest,
     Call,
@@ -163,9 +163,7 @@ class Responses(Part):
                 self._keep(call, asked, event["response"])
 
     async def _whole(self, call: Call, asked: Asked, found: AsyncIterator[Json], parts: ResponseParts) -> Reply:
-        value: Json = {}
-        async for event in found:
-            value = event.get("response", value)
+        value: Json = (await read_last(found))["response"]
         if call.fault is not None:  # the answer is lost
             return value
         self._keep(call, asked, value)

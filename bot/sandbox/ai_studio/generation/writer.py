@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from bot.clock import Clock
 from bot.errors import ModelError
@@ -25,6 +25,7 @@ from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest
 from bot.sandbox.ai_studio.wire import TOKEN, Call, Fields, Json, Problem, Reply, count_tokens
 from bot.sandbox.faults import Fault, Faults
 
+T = TypeVar("T")
 ToolCall = tuple[str, Fields]
 
 
@@ -254,6 +255,14 @@ class AnswerSource:
             if due > 0:
                 await self._clock.sleep(due)
             yield piece, index == last
+
+
+async def read_last(found: AsyncIterator[T]) -> T:
+    """The last of what comes, which is at least one."""
+    newest: list[T] = []
+    async for one in found:
+        newest = [one]
+    return newest[0]
 
 
 async def _with_last(live: AsyncIterator[str]) -> AsyncGenerator[tuple[str, bool]]:

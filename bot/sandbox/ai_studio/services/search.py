@@ -44,7 +44,7 @@ class Search(Part):
     async def search(self, call: Call) -> Reply:
         """Return a generated answer with its sources."""
         body = call.body
-        self._access.check_folder(str(body.get("folderId", "")))
+        self.check_folder(call)
         question = _question(body)
         given = self.answers.popleft() if self.answers else None
         text, pages = given or (f"About {question}: one source says so [1], another agrees [3].", PAGES)
@@ -81,7 +81,7 @@ class Search(Part):
     def _found(self, call: Call, form: str) -> Json:
         """What was found for the query of a request: the next XML of `raw`, or pages in this form."""
         body = call.body
-        self._access.check_folder(str(body.get("folderId", "")))
+        self.check_folder(call)
         query = body.get("query")
         words = query.get("queryText") if isinstance(query, dict) else None
         if not isinstance(words, str) or not 0 < len(words) <= MAX_QUERY:

@@ -319,7 +319,7 @@ class Files(Part):
     @route("POST /files/v1/files", "native/files")
     async def create(self, call: Call) -> Reply:
         """The content is base64."""
-        self._access.check_folder(str(call.get("folderId", "")))
+        self.check_folder(call)
         data = from_base64(call.body.get("content", ""), "content")
         if not 0 < len(data) <= MAX_FILE:
             raise BadRequest("the file must have from 1 byte to 128 MB")
@@ -330,7 +330,7 @@ class Files(Part):
     @route("GET /files/v1/files", "native/files/list")
     async def list(self, call: Call) -> Reply:
         """The last page is an empty one: the official SDK reads until there is none."""
-        self._access.check_folder(str(call.get("folderId", "")))
+        self.check_folder(call)
         size = integer(call.get("pageSize", 0), "pageSize")
         rows, token = page([*self._stores.files.values()], size, call.get("pageToken", ""), empty_last=True)
         return {"files": [self._value(file) for file in rows], "nextPageToken": token}
