@@ -76,7 +76,7 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
     "bot.sandbox.telegram.markup.addresses._of_app": ("fullmatch", ["[a-z0-9_.-]+", "[a-z0-9_-]+"]),
     "bot.sandbox.telegram.markup.addresses.parameters": ("match", [r"tg:(?://)?user/?\?([^#]*)"]),
     "bot.sandbox.scripted_model": ("search", []),  # all of them stand in `RULES`
-    "bot.sandbox.scripted.tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
+    "bot.sandbox.scripted_tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
     "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),
     "bot.telegram.render.streaming._code": ("search", [r"(?<!`)`{1}(?!`)", r"(?<!`)`{3}(?!`)"]),
     "bot.features.times.vocabulary.pattern": ("match", [form.pattern.pattern for form in forms.all_forms()]),
