@@ -21,9 +21,9 @@ from bot.errors import ModelUnavailable
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.ai_studio.wire import Problem
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.telegram.chats import FIRST_GROUP
 from bot.sandbox.telegram.markup.rich import plain
 from bot.sandbox.telegram.server_facade import PEOPLE, Telegram, text_of
-from bot.sandbox.telegram.state import FIRST_GROUP
 
 ASK = re.compile(r"ask(\d+)")
 MARK = re.compile(r"q(\d+)a(\d+)z")
@@ -132,7 +132,7 @@ class World:
         self.turns: dict[int, Turn] = {}
         self.tape = Tape(self._show)
         self.telegram = Telegram(hub=self.tape, limits=scenario.limits, seed=1)
-        self.telegram.api.distance = scenario.distance
+        self.telegram.state.distance = scenario.distance
         self.telegram.faults.set_shares({"error500": scenario.failing * 2 / 3, "reset": scenario.failing / 3})
         self.studio = Studio(keys=(KEY,), folder=FOLDER, quotas=False)
         self.studio.answer(self._answer)

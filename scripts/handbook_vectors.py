@@ -16,7 +16,7 @@ from bot.knowledge.sources.reading import Articles, read_file
 from bot.knowledge.sources.source import Found, Seen, SourceLimits
 from bot.providers.local.embeddings import OfflineEmbeddings
 from bot.providers.local.kept_vectors import packed
-from bot.sandbox.shop import SHIPPED, VECTORS
+from bot.sandbox.page_tabs import SHIPPED, VECTORS
 
 QUESTIONS = Path(__file__).parents[1] / "tests/sandbox/handbook_questions.vectors"
 

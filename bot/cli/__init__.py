@@ -66,6 +66,7 @@ def run_sandbox(
     reload: Annotated[
         bool, typer.Option("--reload", help="Start your bot again whenever a file of this folder changes.")
     ] = False,
+    only: Annotated[str, typer.Option(help="Start one server alone, without a bot: telegram, ai_studio or page.")] = "",
 ) -> None:
     """Try the bot with no account: Telegram and AI Studio on this machine, and a chat page in the browser."""
     from bot.sandbox import main as command
@@ -74,7 +75,8 @@ def run_sandbox(
     if reload and not place:
         raise BadInput("--reload is for a bot of your own: govorun sandbox --reload --app mybot.py")
     bot = [sys.executable, "-P", "-m", "govorun", "run", "--app", place] if place else []
-    asyncio.run(command.serve(directory, port, browser=browser, bot=bot, watched=Path() if reload else None))
+    watched = Path() if reload else None
+    asyncio.run(command.serve(directory, port, browser=browser, bot=bot, watched=watched, only=only))
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

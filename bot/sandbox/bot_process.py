@@ -1,4 +1,7 @@
-"""The bot as a process of its own, which the page can kill, stop and start. Begin with `BotProcess`."""
+"""The bot as a process of its own, which the page can kill, stop and start. Begin with `BotProcess`.
+
+`on_changes` notices that files of a bot have changed (`govorun sandbox --reload`).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bot.config.settings import OPENTELEMETRY
+from bot.sandbox.guard import Json
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +26,9 @@ PR_SET_PDEATHSIG = 1
 # As `runtime/startup_report.py` says it.
 OWNER_CODE = re.compile(r"has no owner yet\. To become its owner, send it /start ([\w-]+)")
 ENDPOINTS = re.compile(r"is served at (http://\S+)")  # as `runtime/optional/program.py` says it
-LONGEST_REPORT = 100_000  # bytes of the log in which a bot that starts tells its code
+MAX_REPORT = 100_000  # bytes of the log in which a bot that starts tells its code
 LAST_WORDS = 1_000  # bytes of its log that are shown when the bot ended by itself
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TRACES")
+KEPT = tuple("PATH HOME LANG LC_ALL TZ PYTHONPATH VIRTUAL_ENV TRACES".split())
 
 
 class BotProcess:
@@ -55,7 +58,7 @@ class BotProcess:
         self._watch: asyncio.Task[None] | None = None
         self._ended: asyncio.subprocess.Process | None = None  # the process that we ended
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Json:
         """Whether the process runs, as `{"running", "pid"}`."""
         running = self._process is not None and self._process.returncode is None
         return {"running": running, "pid": self._process.pid if running and self._process else None}
@@ -86,7 +89,7 @@ class BotProcess:
     def _logged(self, pattern: re.Pattern[str]) -> str:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
-            found = pattern.search(log.read(LONGEST_REPORT).decode("utf-8", "replace"))
+            found = pattern.search(log.read(MAX_REPORT).decode("utf-8", "replace"))
         return found[1] if found else ""
 
     async def start(self) -> None:
@@ -98,10 +101,14 @@ class BotProcess:
             self._log_start = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                cwd=self._from, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self._from,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 preexec_fn=die_with_parent,
                 start_new_session=True,  # Ctrl-C must not reach the bot: the sandbox stops it in order
-            )  # fmt: skip
+            )
         self._watch = asyncio.create_task(self._wait(self._process))
         self._on_change()
 
@@ -141,3 +148,34 @@ def die_with_parent() -> None:
     """Runs in the child between fork and exec: Linux will end the bot when the sandbox ends, even by a kill."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+PAUSE = 0.5  # seconds between two looks
+WATCHED = (".py", ".toml", ".md")
+FOREIGN = tuple("__pycache__ node_modules venv env build dist tests".split())
+UNREAD = ("README.md", "CHANGELOG.md", "LICENSE.md", "CONTRIBUTING.md")  # for people, and not for the bot
+
+
+async def on_changes(folder: Path, changed: Callable[[], Awaitable[None]]) -> None:
+    """Await `changed` after each change of code, prompts or settings below a folder, until cancelled."""
+    before = look(folder)
+    while True:
+        await asyncio.sleep(PAUSE)
+        now = await asyncio.to_thread(look, folder)
+        if now != before:
+            before = now
+            await changed()
+
+
+def look(folder: Path) -> Mapping[str, int]:
+    """Return when each watched file was changed (nanoseconds). Hidden folders, environments, tests and
+    texts about the project are left out."""
+    found: dict[str, int] = {}
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in FOREIGN]
+        for path in (os.path.join(where, name) for name in names if name.endswith(WATCHED) and name not in UNREAD):
+            try:
+                found[path] = os.stat(path).st_mtime_ns
+            except OSError:  # removed since, or a link to nothing
+                continue
+    return found

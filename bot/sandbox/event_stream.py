@@ -12,17 +12,19 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from bot.clock import Clock, SystemClock
+from bot.sandbox.guard import Json
 
-Event = dict[str, Any]
 T = TypeVar("T")
 
 RING = 2_000
 JOURNAL = 500
-LONGEST = 2_000
-SECRETS = frozenset({
-    "token", "secret_token", "authorization", "x-api-key", "api_key", "certificate", "jwt", "access_token",
-    "iamtoken", "yandexpassportoauthtoken",
-})  # fmt: skip
+MAX_LETTERS = 2_000
+SECRETS = frozenset(
+    """
+    token secret_token authorization x-api-key api_key certificate jwt access_token iamtoken
+    yandexpassportoauthtoken
+    """.split()
+)
 
 
 class Hub:
@@ -30,8 +32,8 @@ class Hub:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._ring: deque[Event] = deque(maxlen=RING)
-        self._journal: deque[Event] = deque(maxlen=JOURNAL)
+        self._ring: deque[Json] = deque(maxlen=RING)
+        self._journal: deque[Json] = deque(maxlen=JOURNAL)
         self._waiters: set[asyncio.Future[None]] = set()
         self._entries = 0
         self.seq = 0
@@ -44,27 +46,40 @@ class Hub:
         return self.seq
 
     def journal(
-        self, lane: str, name: str,
-        *, chat_id: int | None = None, status: int = 200, ms: float = 0.0, summary: str = "",
+        self,
+        lane: str,
+        name: str,
+        *,
+        chat_id: int | None = None,
+        status: int = 200,
+        ms: float = 0.0,
+        summary: str = "",
         detail: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Write one line of the journal. `lane` is "update", "call" or "model"; `ms` are milliseconds.
 
         Long strings in `detail` are cut and values named like a secret are replaced by "…".
         """
         self._entries += 1
         entry = {
-            "n": self._entries, "at": self._clock.time(), "lane": lane, "name": name, "chat_id": chat_id,
-            "status": status, "ms": round(ms, 1), "summary": summary[:200], "detail": presentable(detail or {}),
-        }  # fmt: skip
+            "n": self._entries,
+            "at": self._clock.time(),
+            "lane": lane,
+            "name": name,
+            "chat_id": chat_id,
+            "status": status,
+            "ms": round(ms, 1),
+            "summary": summary[:200],
+            "detail": presentable(detail or {}),
+        }
         self._journal.append(entry)
         self.publish("journal", entry=entry)
 
-    def entries(self) -> list[Event]:
+    def entries(self) -> list[Json]:
         """The last 500 lines of the journal, oldest first."""
         return list(self._journal)
 
-    def after(self, seq: int) -> list[Event] | None:
+    def after(self, seq: int) -> list[Json] | None:
         """The events after number `seq`, oldest first; None if some of them are no longer kept."""
         if seq > self.seq or (self._ring and seq < self._ring[0]["seq"] - 1):
             return None
@@ -104,7 +119,7 @@ def presentable(value: Any, name: str = "") -> Any:
     if name.lower() in SECRETS:
         return "…"
     if isinstance(value, str):
-        return value if len(value) <= LONGEST else f"{value[:LONGEST]}… ({len(value)} characters)"
+        return value if len(value) <= MAX_LETTERS else f"{value[:MAX_LETTERS]}… ({len(value)} characters)"
     if isinstance(value, bytes | bytearray):
         return f"<{len(value)} bytes>"
     if isinstance(value, Mapping):

@@ -13,8 +13,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
-DEEPEST = 100  # levels of nesting: code that walks through a body is recursive
+MAX_DEPTH = 100  # levels of nesting: code that walks through a body is recursive
 
+Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusal = Callable[[str], web.Response]
 
@@ -50,6 +51,14 @@ def guarded(handler: Handler, refuse: Refusal) -> Handler:
     return guarding
 
 
+async def listen(runner: web.BaseRunner, port: int) -> str:
+    """Let a server listen on 127.0.0.1 and return its URL. Port 0 takes a free port. Raises `OSError` for one that is
+    taken.
+    """
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return f"http://127.0.0.1:{runner.addresses[-1][1]}"
+
+
 def loads(text: str | bytes) -> Any:
     """Parse JSON. Raises `ValueError` for malformed JSON and for more than 100 levels of nesting."""
     try:
@@ -57,7 +66,7 @@ def loads(text: str | bytes) -> Any:
     except RecursionError:
         raise ValueError("the JSON nests too deep") from None
     level = [found]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         level = [inner for value in level for inner in _inner(value)]
         if not level:
             return found

@@ -24,38 +24,31 @@ from aiohttp import web
 
 from bot.errors import ConfigError
 from bot.extension import SANDBOX
-from bot.sandbox import shop
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.bot_process import BotProcess, private
-from bot.sandbox.desk_rules import DeskRules
+from bot.sandbox.bot_process import BotProcess, on_changes, private
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.file_watch import on_changes
-from bot.sandbox.page_api import PageApi
+from bot.sandbox.guard import listen
+from bot.sandbox.page_api import BotControl, PageApi
+from bot.sandbox.page_tabs import DeskRules, Handbook, ServiceSwitches, Trials, handbook_settings
 from bot.sandbox.runs_view import RunsView
-from bot.sandbox.service_switches import ServiceSwitches
-from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.trials import Trials
 from bot.telemetry import incidents
 
 log = logging.getLogger(__name__)
 
+PARTS = ("telegram", "ai_studio", "page")  # what can be started alone
 PAGE = Path(__file__).with_name("page")
 FIRST_PORT = 8765
 ENDPOINT_PORT, ENDPOINT_SECRET = 8443, "sandbox-sandbox-sandbox"  # of an App's own endpoints
 OWNERS_FOLDER = 0o700
 SAVE_EVERY = 2.0  # seconds between checks whether the chats have changed
-FOREIGN = (
-    "YC_IAM_TOKEN",
-    "YC_OAUTH_TOKEN",
-    "YC_TOKEN",
-    "YC_SERVICE_ACCOUNT_KEY_FILE",
-    "WEBHOOK_URL",
-    "TELEGRAM_PROXY",
-    "BOTS",
+FOREIGN = tuple(
+    """
+    YC_IAM_TOKEN YC_OAUTH_TOKEN YC_TOKEN YC_SERVICE_ACCOUNT_KEY_FILE WEBHOOK_URL TELEGRAM_PROXY BOTS
+    """.split()
 )
 WHOLE_ESSAY = "4000"  # tokens: the scripted model's long answer should not always be cut short
-LONGEST_START = 120.0  # seconds until a bot asks for updates
+MAX_START = 120.0  # seconds until a bot asks for updates
 VALIDATION, RUN, TUNING = 4.0, 20.0, 30.0  # seconds; the real ones take minutes to days
 PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
 
@@ -91,46 +84,63 @@ class Sandbox:
         self._incidents_size = _size(self._incidents)
         self._told_codes = {one.code for one in incidents.read_incidents(self._incidents)}
 
-    async def start(self, port: int | None = None) -> str:
-        """Start everything and return the address of the page. Raises `ConfigError` if `port` is taken."""
+    async def start(self, port: int | None = None, only: str = "") -> str:
+        """Start everything and return the address of the page; or `only` one of `PARTS`, and return its address. A page
+        alone shows the kept chats, without a bot. Raises `ConfigError` for another part and for a `port` that is taken.
+        """
+        if only not in ("", *PARTS):
+            raise ConfigError(f"--only {only}: there is no such part; known: {', '.join(PARTS)}")
         self._load()
-        telegram_url, _ = await self.telegram.start(), await self.studio.start()
-        await self.start_grpc()
-        services = self._services(telegram_url)
+        services = await self._serve(only, port or 0)
+        if only in ("telegram", "ai_studio"):
+            self._write_settings(self.env_file, services)
+            return self.telegram.url or self.studio.url
         self._fixed = self._settings(services)
-        by_hand = {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]}
-        self._write(self.env_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in by_hand.items()))
-        own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
-        self._write(self.commands_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in own.items()))
-        desk = DeskRules(self.directory, self.telegram.clock)
+        if not only:
+            self._write_settings(self.env_file, {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]})
+            own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
+            self._write_settings(self.commands_file, own)
+        self.bot = BotProcess(self.directory, self._fixed, self._bot_changed, self.command)
+        self.url = await self._open_page(self.bot, _no_bot if only else self.bot.control, port)
+        if not only:
+            await self.bot.start()
+        return self.url
+
+    async def _open_page(self, bot: BotProcess, control: BotControl, port: int | None) -> str:
+        desk, profile = DeskRules(self.directory, self.telegram.clock), self.telegram.state.profile
         if not self.command:
             desk.begin()
-            self.telegram.state.profile.business = True
-        self.bot = BotProcess(self.directory, self._fixed, self._bot_changed, self.command)
+            profile.business = True
+        handbook = Handbook(self.directory)
         self.world = PageApi(
-            self.telegram,
-            self.studio,
-            self.bot.state,
-            self.bot.control,
-            trials=self.trials,
-            handbook=Handbook(self.directory),
-            desk=desk,
+            self.telegram, self.studio, bot.state, control, trials=self.trials, handbook=handbook, desk=desk
         )
-        runs = RunsView(
-            url=self._fixed["DATABASE_URL"], clock=self.telegram.clock, bot=lambda: self.telegram.state.profile.id,
-            commands=self.commands_file,
-        )  # fmt: skip
+        url, clock = self._fixed["DATABASE_URL"], self.telegram.clock
+        runs = RunsView(url=url, clock=clock, bot=lambda: profile.id, commands=self.commands_file)
         switches = ServiceSwitches(self.studio, self.trials)
-        page = self.world.app({
-            "runs": (runs.show, "runs"), "service": (switches.change, "service"),
-        })  # fmt: skip
+        page = self.world.app({"runs": (runs.show, "runs"), "service": (switches.change, "service")})
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
         self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        self.url = await _listen(self._runner, port)
-        await self.bot.start()
-        return self.url
+        return await _listen(self._runner, port)
+
+    async def _serve(self, only: str, port: int) -> dict[str, str]:
+        """Start both servers, or the one that is wanted alone, on its port. Returns the settings with which any bot
+        uses them.
+        """
+        services = {"SPEECH": "on", "ACCESS": "open"}
+        try:
+            if only in ("", "telegram"):
+                url = await self.telegram.start(port if only else 0)
+                services |= {"BOT_TOKEN": self.telegram.token, "TELEGRAM_API_URL": url}
+            if only in ("", "ai_studio"):
+                await self.studio.start(port if only else 0)
+                await self.start_grpc()
+                services |= {name.upper(): value for name, value in self.studio.settings().items()}
+        except OSError as error:
+            raise ConfigError(f"--port {port} is taken: {error.strerror}") from None
+        return services
 
     async def start_grpc(self) -> None:
         """Start the gRPC server, if the extra `grpc` is installed. Datasets, batch runs and tuning take less time than
@@ -179,26 +189,20 @@ class Sandbox:
             self._tell("  A file has changed: the bot starts again.")
             await self.bot.control("restart")
 
-    def _services(self, telegram_url: str) -> dict[str, str]:
-        """The settings with which any bot uses the servers of this sandbox."""
-        return {
-            "BOT_TOKEN": self.telegram.token,
-            "TELEGRAM_API_URL": telegram_url,
-            **{name.upper(): value for name, value in self.studio.settings().items()},
-            "SPEECH": "on",
-            "ACCESS": "open",
-        }
-
     def _settings(self, services: Mapping[str, str]) -> dict[str, str]:
+        folder = self.directory
+        own = {
+            "MAX_TOKENS": WHOLE_ESSAY,
+            "DESK": str(folder),
+            "EVAL_CASES": str(folder / "eval"),
+            "PROMPTS_DIR": str(folder / "prompts"),
+            **({} if self.command else handbook_settings(folder)),
+        }
         settings = {
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
-            **({"HTTP_SECRET": ENDPOINT_SECRET} if self.command else {}),
-            **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
-            **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
-            **({} if self.command else {"PROMPTS_DIR": str(self.directory / "prompts")}),
-            **({} if self.command else shop.settings(self.directory)),
+            **({"HTTP_SECRET": ENDPOINT_SECRET} if self.command else own),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
         fixed = {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
@@ -226,7 +230,7 @@ class Sandbox:
         """Wait until the started bot asks for updates: then its log has the code that makes its owner."""
         started = self.telegram.clock.monotonic()
         with suppress(TimeoutError):
-            await self.telegram.wait_for(lambda: self.telegram.updates.polled > started, LONGEST_START)
+            await self.telegram.wait_for(lambda: self.telegram.updates.polled > started, MAX_START)
             code = bot.owner_code()
             self.trials.bot_ready(code)
             world.show_trials()
@@ -271,6 +275,9 @@ class Sandbox:
         self._saved = self.hub.seq
         self._write(self._file, json.dumps(self.telegram.dump()))
 
+    def _write_settings(self, path: Path, settings: Mapping[str, str]) -> None:
+        self._write(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
+
     def _write(self, path: Path, text: str) -> None:
         part = path.with_suffix(".part")
         private(part).write_text(text)
@@ -278,23 +285,34 @@ class Sandbox:
 
 
 async def serve(
-    directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = (), watched: Path | None = None
+    directory: Path,
+    port: int | None,
+    *,
+    browser: bool,
+    bot: Sequence[str] = (),
+    watched: Path | None = None,
+    only: str = "",
 ) -> None:
-    """Run the sandbox until Ctrl-C. No process is left running afterwards. The bot is started again whenever a file of
-    the folder `watched` changes.
+    """Run the sandbox, or `only` one of `PARTS`, until Ctrl-C. No process is left running afterwards. The bot is
+    started again whenever a file of the folder `watched` changes.
     """
     sandbox = Sandbox(directory, bot, tell=typer.echo)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:
-        url = await sandbox.start(port)
-        typer.echo(
-            f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
-            f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
-            f"  Commands about this bot (govorun batch, eval, tune, kb): set -a; . {sandbox.commands_file}; set +a\n"
-        )
-        if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        url = await sandbox.start(port, only)
+        typer.echo(f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}")
+        if only != "page":
+            typer.echo(f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}")
+        if not only:
+            commands = f"set -a; . {sandbox.commands_file}; set +a"
+            typer.echo(f"  Commands about this bot (govorun batch, eval, tune, kb): {commands}\n")
+        if (
+            browser
+            and only in ("", "page")
+            and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+        ):
             webbrowser.open(url)
         tasks = [asyncio.create_task(sandbox.keep())]
         if watched is not None:
@@ -320,6 +338,11 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+async def _no_bot(_action: str) -> None:
+    """Refuse what the page would do to a bot."""
+    raise ValueError("this page was started alone: it has no bot")
+
+
 async def _index(_request: web.Request) -> web.FileResponse:
     return web.FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-store"})
 
@@ -337,12 +360,9 @@ async def _listen(runner: web.AppRunner, port: int | None) -> str:
     is taken.
     """
     for candidate in [port] if port is not None else [*range(FIRST_PORT, FIRST_PORT + 10), 0]:
-        site = web.TCPSite(runner, "127.0.0.1", candidate)
         try:
-            await site.start()
+            return await listen(runner, candidate) + "/"
         except OSError as error:
             if port is not None:
                 raise ConfigError(f"--port {port} is taken: {error.strerror}") from None
-            continue
-        return f"http://127.0.0.1:{runner.addresses[-1][1]}/"
     raise ConfigError("no free port for the page")

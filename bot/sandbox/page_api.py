@@ -20,20 +20,17 @@ from aiohttp import web
 from bot.errors import Unreadable
 from bot.media import audio
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.desk_rules import DeskRules
-from bot.sandbox.event_stream import Event, Hub
-from bot.sandbox.guard import guard, loads
-from bot.sandbox.shop import Handbook
-from bot.sandbox.telegram.call import ApiError
-from bot.sandbox.telegram.files import UPLOAD_LIMIT
+from bot.sandbox.event_stream import Hub
+from bot.sandbox.guard import Json, guard, loads
+from bot.sandbox.page_tabs import DeskRules, Handbook, Trials
+from bot.sandbox.telegram.call import UPLOAD_LIMIT, ApiError
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.telegram.state import Message
-from bot.sandbox.trials import Trials
 from bot.texts.catalog import LANGUAGES
 
 HEARTBEAT = 15.0
 OGG = b"OggS"
-LONGEST_VOICE = 3_600  # seconds
+MAX_VOICE = 3_600  # seconds
 UNHEARD = {
     "missing": "this recording has to be converted to OggOpus: pip install 'govorun[video]', or record in Firefox",
     "mute": "there is no sound in it",
@@ -55,9 +52,8 @@ HEADERS = {
 }
 
 
-BotState = Callable[[], dict[str, Any]]
+BotState = Callable[[], Json]
 BotControl = Callable[[str], Awaitable[None]]
-Body = dict[str, Any]
 
 
 class PageApi:
@@ -120,12 +116,12 @@ class PageApi:
     def _hub(self) -> Hub:
         return self._telegram.hub
 
-    def _bot(self) -> dict[str, Any]:
+    def _bot(self) -> Json:
         me = self._telegram.state.profile.me()
         names = ("id", "username", "first_name", "has_topics_enabled")
         return {name: me[name] for name in names} | self._bot_state()
 
-    def _faults(self) -> dict[str, Any]:
+    def _faults(self) -> Json:
         return {"telegram": dict(self._telegram.faults.shares), "model": dict(self._studio.faults)}
 
     async def _state(self, request: web.Request) -> web.Response:
@@ -224,13 +220,13 @@ class PageApi:
 
         return handle
 
-    def _arguments(self, function: Callable[..., Any], body: Body) -> dict[str, Any]:
+    def _arguments(self, function: Callable[..., Any], body: Json) -> Json:
         """The arguments of a function from the fields of a request; one that is called `body` is all of them.
 
         Raises `ValueError` for a missing or wrong one, and for an unknown chat: the page must not create people by
         mistake.
         """
-        found: dict[str, Any] = {}
+        found: Json = {}
         body = {**body, "body": body}
         for name, parameter in inspect.signature(function).parameters.items():
             needed = parameter.default is parameter.empty
@@ -274,7 +270,7 @@ class PageApi:
 
     def _chat(
         self, type: str, title: str, language_code: str = "", members: list[int] | None = None, is_forum: bool = False
-    ) -> Body:
+    ) -> Json:
         title = title.strip()
         if not 1 <= len(title) <= 128:
             raise ValueError("title must have 1 to 128 characters")
@@ -286,7 +282,7 @@ class PageApi:
             raise ValueError("members must be a list")
         return self._telegram.group(title, members or [], is_forum=is_forum)
 
-    def _account(self, user_id: int, action: str, person: int = 0, text: str = "") -> Body:
+    def _account(self, user_id: int, action: str, person: int = 0, text: str = "") -> Json:
         """Connect the account of a person to the bot, disconnect it, or let another `person` write there. Returns
         whether it is connected, and what stands in the chat with that other person. Raises `ValueError`.
         """
@@ -303,7 +299,7 @@ class PageApi:
         said = business.transcript(here, person) if here and person else []
         return {"connected": bool(here) and connections[here].is_enabled, "messages": said}
 
-    def _set_faults(self, telegram: Body | None = None, model: Body | None = None) -> Body:
+    def _set_faults(self, telegram: Json | None = None, model: Json | None = None) -> Json:
         for name, given in (("telegram", telegram), ("model", model)):
             if not isinstance(given or {}, dict):
                 raise ValueError(f"{name} must be an object")
@@ -312,24 +308,24 @@ class PageApi:
         self._hub.publish("faults", faults=self._faults())
         return self._faults()
 
-    def _load(self, chat_id: int) -> Body:
+    def _load(self, chat_id: int) -> Json:
         """How many messages the bot has sent to a group in the last minute, and how many Telegram lets it send."""
         limits = self._telegram.limits
         return {"spent": limits.spent(chat_id, self._telegram.clock.monotonic()), "most": limits.limits.group_minute}
 
-    async def _control(self, action: str) -> Body:
+    async def _control(self, action: str) -> Json:
         if action not in {"kill", "stop", "start", "restart"}:
             raise ValueError("action must be kill, stop, start or restart")
         await self._bot_control(action)
         self.show_bot()
         return self._bot()
 
-    async def _model(self, kind: str, name: str = "") -> Body:
+    async def _model(self, kind: str, name: str = "") -> Json:
         await self._studio.switch(kind, name)
         self.show_model()
         return self._studio.model_state()
 
-    async def _try(self, body: Body) -> Body:
+    async def _try(self, body: Json) -> Json:
         await self._trials.change(body)
         self.show_trials()
         return self._trials.state()
@@ -338,12 +334,12 @@ class PageApi:
 def _voice(data: bytes) -> bytes:
     """Any sound as a voice message: OggOpus. Browsers other than Firefox record WebM. Raises `ValueError`."""
     try:
-        return audio.opus(data, LONGEST_VOICE)
+        return audio.opus(data, MAX_VOICE)
     except Unreadable as error:
         raise ValueError(UNHEARD.get(str(error), UNHEARD["mute"])) from None
 
 
-def _number(body: Body, name: str) -> int:
+def _number(body: Json, name: str) -> int:
     value = body.get(name)
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
         return int(value)
@@ -352,30 +348,30 @@ def _number(body: Body, name: str) -> int:
     return value
 
 
-def _text(body: Body, name: str) -> str:
+def _text(body: Json, name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a string")
     return value
 
 
-def _given(body: Body, name: str) -> Any:
+def _given(body: Json, name: str) -> Any:
     return body.get(name)
 
 
 # By the type of a parameter; values of other types are passed on as they are.
-READERS: dict[str, Callable[[Body, str], Any]] = {"int": _number, "str": _text}
+READERS: dict[str, Callable[[Json, str], Any]] = {"int": _number, "str": _text}
 
 
 def _error(status: int, sentence: str) -> web.Response:
     return web.json_response({"error": sentence}, status=status)
 
 
-def _sse(event: Event) -> bytes:
+def _sse(event: Json) -> bytes:
     return f"id: {event['seq']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
-def _texts(body: Body) -> dict[str, list[str]]:
+def _texts(body: Json) -> dict[str, list[str]]:
     """The bot's texts with these `keys`, in all languages, up to their first place for a value. Raises `ValueError`."""
     keys = body.get("keys")
     if not isinstance(keys, list) or not all(key in LANGUAGES["en"] for key in keys):

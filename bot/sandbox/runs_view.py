@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bot.billing.pricing import shown
 from bot.clock import Clock
 from bot.errors import ConfigError, StorageUnavailable
 from bot.evaluation.results import UNASKED, Pair, Result, State, compare_last_runs, measure_cost
+from bot.sandbox.guard import Json
 from bot.storage.repositories.batch.runs import OPEN, BatchRun
 from bot.storage.repositories.batch.tunings import StoredTuning
 from bot.storage.store import Store, Tx
@@ -35,7 +35,7 @@ class RunsView:
     commands: Path
     currency: str = "RUB"
 
-    async def show(self, language: str) -> dict[str, Any]:
+    async def show(self, language: str) -> Json:
         """What the page draws, newest first, with prices in a language: `batch`, `tunings`, and `evaluation`, which is
         None before the first run of all cases; also the path `commands`. Raises `ValueError` for another language.
         """
@@ -48,7 +48,7 @@ class RunsView:
             found = {"batch": [], "tunings": [], "evaluation": None}  # the bot has made no database yet
         return {**found, "commands": str(self.commands)}
 
-    def _found(self, tx: Tx, language: str) -> dict[str, Any]:
+    def _found(self, tx: Tx, language: str) -> Json:
         bot = self.bot()
         return {
             "batch": [self._batch(tx, run, language) for run in tx.batches.list_runs(bot)[:NEWEST]],
@@ -56,40 +56,60 @@ class RunsView:
             "evaluation": self._evaluation(tx, bot, language),
         }
 
-    def _batch(self, tx: Tx, run: BatchRun, language: str) -> dict[str, Any]:
+    def _batch(self, tx: Tx, run: BatchRun, language: str) -> Json:
         counts, (usage, cost) = tx.batches.count_states(run.id), tx.batches.spent(run.id)
         step = tx.vendor_runs.find_step(run.id) if run.state == "running" else None
         return {
-            "id": run.id, "name": Path(run.source).name, "model": run.model, "mode": run.mode, "state": run.state,
-            "step": step.state if step is not None else "", "reason": run.reason, "requests": run.requests,
-            "answered": counts.get("answered", 0), "tokens": usage.total, "isOpen": run.state in OPEN,
-            "cost": shown(language, cost, self.currency), "most": shown(language, run.estimate, self.currency),
-        }  # fmt: skip
+            "id": run.id,
+            "name": Path(run.source).name,
+            "model": run.model,
+            "mode": run.mode,
+            "state": run.state,
+            "step": step.state if step is not None else "",
+            "reason": run.reason,
+            "requests": run.requests,
+            "answered": counts.get("answered", 0),
+            "tokens": usage.total,
+            "isOpen": run.state in OPEN,
+            "cost": shown(language, cost, self.currency),
+            "most": shown(language, run.estimate, self.currency),
+        }
 
-    def _evaluation(self, tx: Tx, bot: int, language: str) -> dict[str, Any] | None:
+    def _evaluation(self, tx: Tx, bot: int, language: str) -> Json | None:
         found = compare_last_runs(tx, bot)
         if found is None:
             return None
         (cost, seconds), (before, _) = measure_cost(found.new), measure_cost(found.old)
         return {
-            "count": len(found.new), "right": len(found.of(State.RIGHT)), "wrong": len(found.of(State.WRONG)),
-            "isCompared": bool(found.old), "isNoise": found.is_noise, "chance": round(found.chance, 2),
-            "cost": shown(language, cost, self.currency), "before": shown(language, before, self.currency),
-            "seconds": round(seconds, 1), "better": _pairs(found.better, language),
+            "count": len(found.new),
+            "right": len(found.of(State.RIGHT)),
+            "wrong": len(found.of(State.WRONG)),
+            "isCompared": bool(found.old),
+            "isNoise": found.is_noise,
+            "chance": round(found.chance, 2),
+            "cost": shown(language, cost, self.currency),
+            "before": shown(language, before, self.currency),
+            "seconds": round(seconds, 1),
+            "better": _pairs(found.better, language),
             "worse": _pairs(found.regressed, language),
             "stale": _pairs([Pair(None, one) for one in found.of(State.STALE)], language),
             "unasked": _pairs([Pair(None, one) for one in found.of(*UNASKED)], language),
-        }  # fmt: skip
+        }
 
 
-def _tuning(one: StoredTuning) -> dict[str, Any]:
+def _tuning(one: StoredTuning) -> Json:
     return {
-        "id": one.id, "name": one.name, "base": one.base, "state": one.state, "target": one.target,
-        "verdict": one.verdict, "isUsed": bool(one.before),
-    }  # fmt: skip
+        "id": one.id,
+        "name": one.name,
+        "base": one.base,
+        "state": one.state,
+        "target": one.target,
+        "verdict": one.verdict,
+        "isUsed": bool(one.before),
+    }
 
 
-def _pairs(pairs: Sequence[Pair], language: str) -> dict[str, Any]:
+def _pairs(pairs: Sequence[Pair], language: str) -> Json:
     """How many cases these are, and the first of them with question, old and new answer, and why."""
     return {"count": len(pairs), "cases": [_case(pair.old, pair.new, language) for pair in pairs[:NEWEST]]}
 
@@ -97,6 +117,9 @@ def _pairs(pairs: Sequence[Pair], language: str) -> dict[str, Any]:
 def _case(old: Result | None, new: Result, language: str) -> dict[str, str]:
     before = old.why_in(language) if old is not None and not new.why else ""
     return {
-        "question": new.case.question, "old": (old.answer or old.topic) if old is not None else "",
-        "new": new.answer or new.topic, "why": new.why_in(language), "whyBefore": before,
-    }  # fmt: skip
+        "question": new.case.question,
+        "old": (old.answer or old.topic) if old is not None else "",
+        "new": new.answer or new.topic,
+        "why": new.why_in(language),
+        "whyBefore": before,
+    }

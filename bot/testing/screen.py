@@ -12,9 +12,12 @@ from bot.sandbox.telegram.server_facade import text_of
 BOT = "Bot"
 CONTENT = ("photo", "voice", "document", "audio", "video", "animation", "sticker", "contact", "location", "dice")
 EVENTS = {
-    "new_chat_members": "joined the group", "left_chat_member": "left the group", "new_chat_title": "named the group",
-    "pinned_message": "pinned a message", "forum_topic_created": "made a topic",
-}  # fmt: skip
+    "new_chat_members": "joined the group",
+    "left_chat_member": "left the group",
+    "new_chat_title": "named the group",
+    "pinned_message": "pinned a message",
+    "forum_topic_created": "made a topic",
+}
 
 
 def frame_of(call: ApiCall, chat: int) -> str | None:

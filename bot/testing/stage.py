@@ -20,6 +20,7 @@ from bot.extension import Extension
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead, build
 from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.guard import Json
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button
 from bot.storage.engines.dialects import connector
 from bot.telegram.sending.messages import STOP
@@ -31,8 +32,12 @@ CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}:[^.]{1,60}\.")
 # Settings with other defaults in tests: whoever writes is answered, and only what a test is about asks the model.
 # What an App gives counts more.
 IN_TESTS: Mapping[str, Any] = {
-    "access": "open", "name_chats": False, "summaries": False, "queue_notice": 0.0, "http_secret": "0123456789abcdef",
-}  # fmt: skip
+    "access": "open",
+    "name_chats": False,
+    "summaries": False,
+    "queue_notice": 0.0,
+    "http_secret": "0123456789abcdef",
+}
 PATIENCE = 900.0  # virtual seconds until a wait is a failure
 
 
@@ -52,7 +57,7 @@ class Stage:
     app: Bot | None = field(default=None, init=False, repr=False)
     extension: Extension | None = None
     shared: bool | None = None
-    given: dict[str, Any] = field(default_factory=dict)
+    given: Json = field(default_factory=dict)
     _task: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
     _reader: Connection | None = field(default=None, init=False, repr=False)  # is there only while the bot runs
 
@@ -165,8 +170,13 @@ class Stage:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, template: Path, token: str = "", own: App | None = None, kind: type[Stage] = Stage, **changes: Any,
-) -> AsyncIterator[Stage]:  # fmt: skip
+    folder: Path,
+    template: Path,
+    token: str = "",
+    own: App | None = None,
+    kind: type[Stage] = Stage,
+    **changes: Any,
+) -> AsyncIterator[Stage]:
     """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings.
 
     Addresses, ports, keys and the database are those of the test; all other settings are the App's, with the defaults
@@ -190,9 +200,13 @@ async def opened(
         **{name.lower(): value for name, value in studio.settings().items()},
     )
     stage = kind(
-        telegram=telegram, studio=studio, settings=settings.model_copy(update=changes), clock=clock,
-        extension=own.extension, shared=False,
-    )  # fmt: skip
+        telegram=telegram,
+        studio=studio,
+        settings=settings.model_copy(update=changes),
+        clock=clock,
+        extension=own.extension,
+        shared=False,
+    )
     try:
         yield stage
     finally:

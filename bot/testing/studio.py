@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.sandbox.ai_studio.wire import ReceivedRequest
+from bot.sandbox.guard import Json
 
 TEXTS = ("completion", "chat/completions")
 
@@ -52,7 +53,7 @@ class StudioSide:
         return [seen for seen in self.server.requests if seen.route in TEXTS]
 
 
-def _said(message: dict[str, Any]) -> tuple[str, str]:
+def _said(message: Json) -> tuple[str, str]:
     results = message.get("toolResultList", {}).get("toolResults", [])
     found = "\n".join(result["functionResult"]["content"] for result in results)
     content = message.get("text") or message.get("content") or found

@@ -15,7 +15,8 @@ import aiohttp
 from typing_extensions import TypeVar as TypeVarWithDefault
 
 from bot.extension import Running
-from bot.sandbox.telegram.files import FileKind, StoredFile
+from bot.sandbox.guard import Json
+from bot.sandbox.telegram.call import FileKind, StoredFile
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button, text_of
 from bot.testing.screen import frame_of, written
 from bot.testing.stage import PATIENCE, Stage
@@ -34,7 +35,7 @@ OPEN = """
 class BotMessage:
     """A message of the bot in a chat. `raw` is the Bot API Message, `files` are those of the server by their ids."""
 
-    raw: dict[str, Any]
+    raw: Json
     files: Mapping[str, StoredFile] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -275,9 +276,15 @@ class Person:
         self.tg.server.say(chat, text, self.id, reply_to=reply_to.id if reply_to else None)
 
     async def send(
-        self, data: bytes, kind: Literal["photo", "voice", "document"] = "photo", caption: str = "",
-        *, name: str = "", mime: str = "", to: Group | None = None,
-    ) -> BotMessage:  # fmt: skip
+        self,
+        data: bytes,
+        kind: Literal["photo", "voice", "document"] = "photo",
+        caption: str = "",
+        *,
+        name: str = "",
+        mime: str = "",
+        to: Group | None = None,
+    ) -> BotMessage:
         """Send a file and return the bot's newest message. Raises `AssertionError` if the bot does not answer."""
         chat = self._acts(to)
         before = len(self.tg.said(chat))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.access.policy import Access, Actor, Decision, Role
-from bot.sandbox.media import landscapes
+from bot.sandbox import painter
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -48,7 +48,7 @@ ACTORS = [
     for is_bot, private, firsthand, administers in product((False, True), repeat=4)
 ]
 PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 
 # --- the table --------------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ import pytest
 from bot.access.members import InviteTerms
 from bot.access.policy import Role, may_set
 from bot.runtime.bot import Bot
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Tx
 from bot.texts.catalog import say

@@ -13,8 +13,8 @@ import pytest
 from bot.access import rights
 from bot.access.policy import Role
 from bot.runtime.bot import Bot
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage

@@ -101,7 +101,7 @@ async def test_a_file_becomes_a_dataset_once_and_comes_back(world: VendorWorld) 
     with pytest.raises(Exception, match="INTERNAL"):
         await dataset.upload_file(work, path, "", "mine")
     while world.server.faults.planned:
-        world.server.faults.pick("DatasetService.GetUploadDraftUrl")
+        world.server.faults.take("DatasetService.GetUploadDraftUrl")
     await dataset.upload_file(work, path, "", "mine")
     await dataset.upload_file(work, path, "", "mine")
     assert world.datasets == ["mine"]

@@ -66,7 +66,7 @@ async def test_ten_runs_an_hour_and_a_hundred_a_day_are_waited_for(
     assert isinstance(clock, VirtualClock)
     world.studio.quotas.enabled = True
     for _ in range(used):
-        world.server.operations.take_quota("batch")
+        world.studio.quotas.take("batch")
         clock.now += apart
     await world.begin()
     assert waits <= await watched(world, 2 * PAUSE) < waits + 2 * HOUR
@@ -105,7 +105,7 @@ async def test_a_run_whose_result_could_not_be_read_is_not_begun(
 
 
 async def test_an_operation_that_is_forgotten_changes_nothing(world: VendorWorld) -> None:
-    world.server.operations.kept = 0.0
+    world.server.operations.kept["batch"] = 0.0
     await world.ask(world.file(*ROWS), "batch", model=MODEL)
     assert await ended(world) == ["stop"] * 7
 

@@ -10,8 +10,8 @@ import pytest
 from bot.billing.allowances import AllowanceChange, audited, read
 from bot.runtime.bot import Bot
 from bot.sandbox.ai_studio.server import Answer
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Person
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows, said

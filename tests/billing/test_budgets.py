@@ -13,10 +13,10 @@ import pytest
 from bot.access.policy import Access, EmptyDirectory, Role
 from bot.billing.budget import Budget, Everybody
 from bot.config.settings import load
+from bot.sandbox import painter
 from bot.sandbox.ai_studio.server import Answer, Studio
-from bot.sandbox.media import landscapes
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY, Caps
 from bot.storage.store import Store
 from bot.texts.catalog import say
@@ -31,7 +31,7 @@ COST = {"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"}
 YES = Answer(["yes"], usage=COST)
 MANY = range(5001, 5051)
 COUNTED = "one two three four five six seven eight nine ten"
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 
 
 class OneOperator(EmptyDirectory):

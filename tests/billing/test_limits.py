@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bot.access.rate_limit import RateLimit
 from bot.billing.budget import duration
 from bot.config.settings import Settings
-from bot.sandbox.telegram.state import Person
+from bot.sandbox.telegram.chats import Person
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
 from tests.support.stage import ANNA, BORIS, TEAM, Stage

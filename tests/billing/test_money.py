@@ -22,10 +22,10 @@ from bot.billing import pricing, usage_chart
 from bot.billing.budget import duration, until_month
 from bot.billing.usage import shortened
 from bot.providers.reader import counted
+from bot.sandbox import painter
 from bot.sandbox.ai_studio.server import Answer
-from bot.sandbox.media import landscapes
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("older_models")
 YES = Answer(["yes"], usage={"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"})
 COST = 120_000  # of YES by yandexgpt: 100 tokens at 1.20 for 1,000
 MANY = range(5001, 5051)
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 PRICED = Profile(price_in=Decimal("0.5"), price_out=Decimal("1.2"))
 
 # --- prices -----------------------------------------------------------------------------------------------------------

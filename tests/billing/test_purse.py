@@ -18,11 +18,11 @@ import pytest
 
 from bot.config.entries import ModelConfig
 from bot.media.voice import MARK
+from bot.sandbox import media, painter
 from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.sandbox.ai_studio.wire import count_tokens
-from bot.sandbox.media import landscapes, ogg
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY
 from bot.texts.catalog import say
 from tests.knowledge.test_documents import LONG, pdf
@@ -42,7 +42,7 @@ PRICES = {
 }  # fmt: skip
 MUCH = {"monthly_money": Decimal(1000), **PRICES}
 BOOKED = "SELECT user, chat, model, mode, units, cost FROM usage WHERE mode NOT IN ('sync', 'image')"
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 DEAR = {"inputTextTokens": "990", "completionTokens": "10", "totalTokens": "1000"}
 YES = Answer(["yes"], usage={"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"})
 
@@ -89,10 +89,10 @@ async def test_a_long_note_is_paid_once_though_the_process_dies_while_it_is_aske
 
 async def test_what_a_note_says_of_its_own_length_counts_and_not_what_was_claimed(stage: Stage) -> None:
     await stage.start(speech="on", speech_seconds=60, **MUCH)
-    stage.telegram.upload(ANNA, ogg.note("hello", 40), "voice", duration=1)
+    stage.telegram.upload(ANNA, media.note("hello", 40), "voice", duration=1)
     await stage.texts(2)
     assert rows(stage, BOOKED) == [(ANNA, ANNA, "speech-recognition-long", "speech", 40, 300_000)]
-    stage.telegram.upload(ANNA, ogg.note("hello", 61), "voice", duration=1)
+    stage.telegram.upload(ANNA, media.note("hello", 61), "voice", duration=1)
     assert (await stage.texts(3))[-1] == say("en", "voice.long", minutes=1)
 
 
@@ -340,8 +340,8 @@ async def test_fifty_at_once_of_all_kinds_never_cost_more_than_one_request_over_
         lambda person: stage.telegram.say(person, "hello"),
         lambda person: stage.telegram.say(person, "/image a cat"),
         lambda person: stage.telegram.say(person, "/search cats"),
-        lambda person: stage.telegram.upload(person, ogg.note("hello", 5), "voice", duration=5),
-        lambda person: stage.telegram.upload(person, ogg.note("hello", 60), "voice", duration=60),
+        lambda person: stage.telegram.upload(person, media.note("hello", 5), "voice", duration=5),
+        lambda person: stage.telegram.upload(person, media.note("hello", 60), "voice", duration=60),
         lambda person: stage.telegram.upload(person, BOOK, "document", name="book.txt", caption="Freedonia?"),
     ]
     await stage.start(

@@ -144,7 +144,7 @@ async def test_a_long_whispered_answer_arrives_whole(stage: Stage) -> None:
 async def test_a_long_whispered_answer_arrives_whole_where_edits_take_little(stage: Stage) -> None:
     await begin(stage, rich_messages=False)
     stage.telegram.promote(TEAM)
-    stage.telegram.api.short_edits = True
+    stage.telegram.state.short_edits = True
     stage.studio.script("".join(counted(700)))
     stage.telegram.say(TEAM, "/whisper count", ANNA)
     await whispers(stage, 5)
@@ -182,7 +182,7 @@ async def test_it_is_said_in_the_language_of_the_asker(stage: Stage) -> None:
 
 async def test_an_older_server_that_would_show_it_to_everybody_gets_no_word_of_it(stage: Stage) -> None:
     await begin(stage)
-    stage.telegram.api.ephemeral = False
+    stage.telegram.state.ephemeral = False
     stage.telegram.promote(TEAM)
     stage.studio.script(f"the word is {WORD}")
     stage.telegram.say(TEAM, "/whisper a word", ANNA)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.media.landscapes import draw
+from bot.sandbox.painter import draw
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import Telegram, find_button
-from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
 from tests.promises.e2e.surroundings import PATIENCE, Process
 from tests.promises.e2e.test_processes import services

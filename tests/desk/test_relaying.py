@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.media.landscapes import draw
+from bot.sandbox.painter import draw
 from bot.texts.catalog import say
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.media.landscapes import draw
+from bot.sandbox.painter import draw
 from bot.texts.catalog import say
 from tests.support.desk_side import OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, Stage

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from bot.outbox import SOON
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon

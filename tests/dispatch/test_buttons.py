@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from bot.sandbox import painter
 from bot.sandbox.ai_studio.server import Answer
-from bot.sandbox.media import landscapes
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Message
 from bot.storage.repositories.buttons import LIFE
 from bot.storage.store import Store
 from bot.testing.virtual_loop import VirtualLoop
@@ -21,7 +21,7 @@ from tests.support.choosing import pressed, toasts
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import deliveries, inbox, soon
 
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 FORGED = ["", "x", "admin:1", "page:99999999999999999999", "../../etc", "language.set", "\u202e" * 8, "a" * 64, "%00"]
 
 

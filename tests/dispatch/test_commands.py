@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.sandbox.media import landscapes
+from bot.sandbox import painter
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
@@ -19,7 +19,7 @@ WRITTEN = [
     ("/start %00../..", "start"),
     ("/start " + "x" * 64, "start"),
 ]
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 
 
 @pytest.mark.parametrize(("chat", "language"), LANGUAGE_OF.items())

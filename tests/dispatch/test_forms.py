@@ -16,14 +16,14 @@ from pydantic import BaseModel, model_validator
 from bot import App, Ask, Button, Contact, Incoming, Location, Outgoing, Reply, UserError
 from bot.app import find
 from bot.errors import ConfigError
-from bot.sandbox.media import landscapes
+from bot.sandbox import painter
 from bot.testing.studio import StudioSide
 from bot.testing.tg import BotMessage, Person, Tg
 from tests.support.telegram_side import inbox
 
 RUNS: list[str] = []
 PAUSES = (0.0, 0.004, 0.02, 0.3)
-JPEG = landscapes.draw("a door", 1, 1, 1)
+JPEG = painter.draw("a door", 1, 1, 1)
 
 
 class Colour(enum.Enum):

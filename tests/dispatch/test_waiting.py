@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.outbox import ALONE
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
 from bot.types import Address
 from tests.support.choosing import toasts

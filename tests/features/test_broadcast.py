@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.features.broadcast import PACE
 from bot.runtime.bot import Bot
-from bot.sandbox.telegram.state import Person
+from bot.sandbox.telegram.chats import Person
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, User

@@ -17,8 +17,8 @@ from sqlalchemy import insert
 from bot.config.entries import ModelConfig
 from bot.features import data_export
 from bot.features.privacy import grouped
-from bot.sandbox.media.landscapes import draw
-from bot.sandbox.telegram.state import Message
+from bot.sandbox.painter import draw
+from bot.sandbox.telegram.chats import Message
 from bot.storage.store import Tx
 from bot.storage.tables.history import blobs
 from bot.texts.catalog import say

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from bot.features.pictures.image_generation import PATIENCE, RATIOS, read_request
-from bot.sandbox.ai_studio.wire import Cut
-from bot.sandbox.media import landscapes
+from bot.sandbox import painter
+from bot.sandbox.faults import Cut
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Message
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 RICHER = say("en", "image.improve")
 
 pytestmark = pytest.mark.usefixtures("draws_by_operations")

@@ -8,14 +8,14 @@ import pytest
 
 from bot.features.pictures.prompt_improver import LONGEST, SHORT, tidied
 from bot.prompts.catalog import instruct
+from bot.sandbox import painter
 from bot.sandbox.ai_studio.server import Answer
-from bot.sandbox.media import landscapes
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 RICH = "A red cat on a tin roof at dusk, warm light from a window, soft rain, watercolour"
 
 pytestmark = pytest.mark.usefixtures("draws_by_operations")

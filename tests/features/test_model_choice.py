@@ -16,7 +16,7 @@ from bot.config.entries import ModelConfig
 from bot.llm.routing import ModelOption, Routing
 from bot.prompts.library import Library
 from bot.runtime.build import Instead, build
-from bot.sandbox.media import landscapes
+from bot.sandbox import painter
 from bot.telegram.sending.messages import Rung, finished
 from bot.texts.catalog import say
 from bot.types import Outgoing
@@ -227,7 +227,7 @@ async def test_a_picture_is_shown_to_the_model_of_ones_own(stage: Stage) -> None
     await stage.start(models=models)
     await stage.ask("/model")
     await pressed(stage, say("en", "model.everywhere"), "gemma-3-27b-it")
-    stage.telegram.upload(ANNA, landscapes.draw("a cat", 1, 1, 1), "photo", caption="what is it?")
+    stage.telegram.upload(ANNA, painter.draw("a cat", 1, 1, 1), "photo", caption="what is it?")
     await soon(stage, lambda: stage.studio.seen("chat/completions") or None)
 
 

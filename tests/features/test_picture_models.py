@@ -8,14 +8,14 @@ from decimal import Decimal
 import pytest
 
 from bot.features.pictures.image_generation import PATIENCE_WITH_ANOTHER
-from bot.sandbox.media import landscapes
+from bot.sandbox import painter
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
-JPEG = landscapes.draw("a cat", 1, 1, 1)
+JPEG = painter.draw("a cat", 1, 1, 1)
 ALICE, ART = "aliceai-image-art-3.0", "yandex-art"
 
 

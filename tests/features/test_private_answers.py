@@ -116,7 +116,7 @@ async def test_where_nothing_can_be_shown_to_one_alone_a_link_leads_the_asker_to
     """The bot may not write first to who never started it: the link has the person begin."""
     await for_some(stage, docs)
     await asked(stage)
-    stage.telegram.api.ephemeral = False
+    stage.telegram.state.ephemeral = False
     stage.telegram.press(TEAM, *_button(stage, "en"), ANNA)
     link = say("en", "kb.alone.link")
     await stage.until(lambda: link in str(stage.telegram.texts(TEAM)) or None)

@@ -113,7 +113,7 @@ async def test_a_store_that_fails_leaves_what_it_has_found_before_and_nothing_of
         answer = await stage.ask(f"Вернуть товар можно в течение какого срока, вопрос {number}?", BORIS)
         assert answer.startswith("Вернуть товар можно в течение 14 дней.¹"), fault
         while stage.studio._faults.planned:
-            stage.studio._faults.pick(SEARCHED, streams=False)
+            stage.studio._faults.take(SEARCHED)
 
 
 async def test_a_file_that_leaves_the_store_is_quoted_no_more_and_its_answers_are_stale(stage: Stage) -> None:

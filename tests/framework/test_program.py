@@ -17,7 +17,7 @@ from bot.app import find
 from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.extension import SANDBOX
-from bot.sandbox.media import landscapes
+from bot.sandbox import painter
 from bot.testing.stage import Stage
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
@@ -29,7 +29,7 @@ CALLS: list[str] = []
 
 @command("picture", "Show a cat")
 async def picture(incoming: Incoming, reply: Reply) -> Outgoing:
-    return Outgoing("A cat", file=File(landscapes.draw("a cat", 1, 1, 1)))
+    return Outgoing("A cat", file=File(painter.draw("a cat", 1, 1, 1)))
 
 
 class Echo:
@@ -71,7 +71,7 @@ def bot_app() -> App:
 async def test_a_test_reads_the_files_that_the_bot_has_sent(tg: Tg) -> None:
     ann = tg.user("Ann")
     said = await ann.say("/picture")
-    assert said.file == landscapes.draw("a cat", 1, 1, 1)
+    assert said.file == painter.draw("a cat", 1, 1, 1)
     assert (await ann.say("/export")).file.startswith(b"PK")
     with pytest.raises(AssertionError, match="the message has no file"):
         _ = (await ann.say("/refuse")).file

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot import App
-from bot.sandbox.media import landscapes
+from bot.sandbox import painter
 from bot.testing.stage import Stage, opened
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
@@ -43,7 +43,7 @@ async def test_something_else(tmp_path):
 
 
 def picture() -> bytes:
-    return landscapes.draw("a cat", 1, 1, 1)
+    return painter.draw("a cat", 1, 1, 1)
 
 
 def test_a_stage_of_ours_has_the_settings_that_it_would_have_read(monkeypatch: pytest.MonkeyPatch) -> None:

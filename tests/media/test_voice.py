@@ -13,7 +13,7 @@ import pytest
 
 from bot.media.audio import opus, seconds
 from bot.media.voice import MARK, spoken
-from bot.sandbox.media import ogg
+from bot.sandbox import media
 from bot.texts.catalog import say
 from tests.support.choosing import pressed, speaks, toasts
 from tests.support.opening import refusal
@@ -22,7 +22,7 @@ from tests.support.telegram_side import rows, soon
 
 
 def say_it(stage: Stage, text: str, seconds: int = 5, **how: Any) -> None:
-    stage.telegram.upload(ANNA, ogg.note(text, seconds), "voice", duration=seconds, **how)
+    stage.telegram.upload(ANNA, media.note(text, seconds), "voice", duration=seconds, **how)
 
 
 def voices(stage: Stage) -> list[bytes]:
@@ -155,7 +155,7 @@ async def test_a_mirror_answers_voice_with_voice_and_text(stage: Stage) -> None:
     say_it(stage, "What is two and two?")
     await soon(stage, lambda: voices(stage) or None)
     assert stage.telegram.texts(ANNA)[1:3] == [f"{MARK}What is two and two?", "It is four."]
-    assert ogg.words(voices(stage)[0]) == "It is four."
+    assert media.words(voices(stage)[0]) == "It is four."
     await stage.ask("And in writing?")
     await pressed(stage, say("en", "voice.text"))
     assert toasts(stage)[-1] == say("en", "voice.silent")
@@ -260,8 +260,8 @@ def test_no_spoilt_recording_is_a_defect() -> None:
 
 
 def test_a_note_of_the_sandbox_is_a_file_that_players_take() -> None:
-    note = ogg.note("Привет", 2.5)
-    assert ogg.words(note) == "Привет"
+    note = media.note("Привет", 2.5)
+    assert media.words(note) == "Привет"
     assert seconds(note) == 2.5
     with av.open(io.BytesIO(note), "r") as opened:
         assert sum(frame.samples for frame in opened.decode(opened.streams.audio[0])) >= 2.4 * 48_000

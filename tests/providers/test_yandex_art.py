@@ -25,7 +25,7 @@ from bot.errors import (
 )
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
-from bot.sandbox.ai_studio.operations import PICTURE
+from bot.sandbox.ai_studio.core import PICTURE
 from tests.support.grpc_front import grpc_front
 from tests.support.raw_server import Play, RawServer, answer, before_the_head, closed_port, serve, until_close
 from tests.support.virtual import VirtualClock

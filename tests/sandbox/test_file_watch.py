@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from bot.sandbox.file_watch import look, on_changes
+from bot.sandbox.bot_process import look, on_changes
 
 PATIENCE = 30.0  # seconds: a loaded machine is slow
 

@@ -16,12 +16,10 @@ from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.desk_rules import DeskRules
-from bot.sandbox.guard import DEEPEST
+from bot.sandbox.guard import MAX_DEPTH
 from bot.sandbox.page_api import PageApi
-from bot.sandbox.shop import Handbook
+from bot.sandbox.page_tabs import DeskRules, Handbook, Trials
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.trials import Trials
 
 ANNA = 1001
 SERVERS = ("page", "telegram", "studio")
@@ -115,7 +113,7 @@ async def test_what_another_page_posts_is_refused(servers: Servers, server: str,
     assert servers.telegram.transcript(ANNA) == []
 
 
-@pytest.mark.parametrize("depth", [DEEPEST, 500, 990, 200_000])
+@pytest.mark.parametrize("depth", [MAX_DEPTH, 500, 990, 200_000])
 @pytest.mark.parametrize("server", SERVERS)
 async def test_deep_json_is_a_bad_request(servers: Servers, server: str, depth: int) -> None:
     for opened, closed in (("[", "]"), ('{"a":', "}")):
@@ -129,7 +127,7 @@ async def test_deep_json_is_a_bad_request(servers: Servers, server: str, depth: 
 
 async def test_json_that_nests_as_deep_as_may_be_is_read(servers: Servers) -> None:
     body = {**servers.bodies["telegram"], "x": 0}
-    inner = "[" * (DEEPEST - 2) + "]" * (DEEPEST - 2)
+    inner = "[" * (MAX_DEPTH - 2) + "]" * (MAX_DEPTH - 2)
     assert (await servers.ask("telegram", json.dumps(body).replace('"x": 0', f'"x": {inner}').encode()))[0] == 200
 
 

@@ -13,8 +13,8 @@ from bot.ai import Vector
 from bot.prompts.catalog import instruct
 from bot.providers.local.embeddings import OfflineEmbeddings
 from bot.providers.local.kept_vectors import KEY, ROW, KeptVectors
-from bot.sandbox.scripted import model
-from bot.sandbox.shop import SHIPPED, VECTORS, by_meaning, settings
+from bot.sandbox import scripted_model as model
+from bot.sandbox.page_tabs import SHIPPED, VECTORS, by_meaning, handbook_settings
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
 from scripts.handbook_vectors import texts
@@ -57,7 +57,7 @@ def test_each_passage_has_its_embedding_and_nothing_else_has_one() -> None:
 async def test_only_what_has_no_embedding_yet_is_embedded(library: None, tmp_path: Path) -> None:
     [text, *_] = texts()
     assert by_meaning()
-    cache = Path(settings(tmp_path)["KNOWLEDGE_CACHE"])
+    cache = Path(handbook_settings(tmp_path)["KNOWLEDGE_CACHE"])
     found = await OfflineEmbeddings(cache / VECTORS.name).embed([text, "new", text])
     assert [len(one.numbers) for one in found if isinstance(one, Vector)] == [ROW.size - KEY - 4, 1, ROW.size - KEY - 4]
     (cache / VECTORS.name).write_bytes(b"no such file")
@@ -131,4 +131,4 @@ async def test_titles_in_another_language_are_not_named_as_the_nearest(stage: St
 
 
 def test_without_the_extra_the_bot_of_the_sandbox_compares_words(tmp_path: Path) -> None:
-    assert by_meaning() or settings(tmp_path) == {"EMBEDDINGS": "off"}
+    assert by_meaning() or handbook_settings(tmp_path) == {"EMBEDDINGS": "off"}

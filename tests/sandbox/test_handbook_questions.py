@@ -21,7 +21,7 @@ from bot.errors import ModelError
 from bot.knowledge.base import KnowledgeBase
 from bot.providers.local.kept_vectors import KeptVectors
 from bot.sandbox.ai_studio.services.embeddings import vector
-from bot.sandbox.shop import SHIPPED, VECTORS
+from bot.sandbox.page_tabs import SHIPPED, VECTORS
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store
 from bot.types import Address

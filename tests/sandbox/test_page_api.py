@@ -17,11 +17,9 @@ from aiohttp import web
 from bot.clock import SystemClock
 from bot.desk.policy.desk_file import DeskFile
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.page_api import PageApi
-from bot.sandbox.shop import Handbook
+from bot.sandbox.page_tabs import DeskRules, Handbook, Trials
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.trials import Trials
 from tests.support.sandbox_client import Client, png
 from tests.support.virtual import VirtualClock
 

@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from bot.prompts.catalog import PROMPTS, instruct
+from bot.sandbox import painter, scripted_tools
+from bot.sandbox import scripted_model as model
 from bot.sandbox.ai_studio.generation.writer import phrases, sentences, tokens
-from bot.sandbox.media import landscapes
-from bot.sandbox.media.subjects import SUBJECT_OF_FORM, WORDS, find_subjects
-from bot.sandbox.scripted import model
-from bot.sandbox.scripted import tools as scripted_tools
+from bot.sandbox.painter import SUBJECT_OF_FORM, WORDS, find_subjects
 
 
 def say(*texts: str) -> str:
@@ -84,9 +83,9 @@ def test_pieces_joined_are_the_text(split: object, text: str) -> None:
 
 
 def test_a_picture_is_a_small_jpeg_of_its_size() -> None:
-    data = landscapes.draw("закат над морем", 7, 16, 9)
+    data = painter.draw("закат над морем", 7, 16, 9)
     with Image.open(io.BytesIO(data)) as image:
-        assert (image.format, image.size) == ("JPEG", landscapes.size_of(16, 9))
+        assert (image.format, image.size) == ("JPEG", painter.size_of(16, 9))
     assert len(data) < 200_000
 
 
@@ -110,22 +109,22 @@ def test_a_picture_shows_what_whole_words_name(prompt: str, subjects: set[str]) 
 
 @pytest.mark.parametrize("subject", WORDS)
 def test_each_subject_changes_the_picture(subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_it = landscapes.draw(f"{WORDS[subject].split()[0]} 1", 1)
+    with_it = painter.draw(f"{WORDS[subject].split()[0]} 1", 1)
     monkeypatch.delitem(SUBJECT_OF_FORM, WORDS[subject].split()[0])
-    landscapes.draw.cache_clear()
-    assert landscapes.draw(f"{WORDS[subject].split()[0]} 1", 1) != with_it
+    painter.draw.cache_clear()
+    assert painter.draw(f"{WORDS[subject].split()[0]} 1", 1) != with_it
 
 
 def test_the_same_prompt_and_seed_give_the_same_picture() -> None:
-    first = landscapes.draw("forest", 1)
-    assert landscapes.draw("forest", 1) == first
-    assert landscapes.draw("forest", 2) != first
-    assert landscapes.draw("city", 1) != first
+    first = painter.draw("forest", 1)
+    assert painter.draw("forest", 1) == first
+    assert painter.draw("forest", 2) != first
+    assert painter.draw("city", 1) != first
 
 
 @pytest.mark.parametrize("ratio", [(1, 1), (2, 1), (3, 4), (16, 9), (1, 100)])
 def test_sizes_keep_the_ratio_and_the_area(ratio: tuple[int, int]) -> None:
-    width, height = landscapes.size_of(*ratio)
+    width, height = painter.size_of(*ratio)
     wanted = max(ratio[0] / ratio[1], 0.25)
     assert width % 8 == height % 8 == 0
     assert abs(width * height / 2**20 - 1) < 0.02

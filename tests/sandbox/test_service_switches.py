@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.service_switches import LAG, ServiceSwitches
-from bot.sandbox.trials import Trials
+from bot.sandbox.page_tabs import LAG, ServiceSwitches, Trials
 
 
 async def test_the_bot_is_restarted_where_it_gets_or_loses_an_instance_and_only_there() -> None:

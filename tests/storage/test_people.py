@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.sandbox.telegram.state import Person
+from bot.sandbox.telegram.chats import Person
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows

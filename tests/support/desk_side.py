@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox.telegram.files import FileKind
+from bot.sandbox.telegram.call import FileKind
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
 from tests.support.choosing import pressed

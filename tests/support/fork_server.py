@@ -45,7 +45,6 @@ BUILT = (
     "SendMessage", "SendMessageDraft", "SendPhoto", "SetMyCommands", "Update", "User",
 )  # fmt: skip
 NOT_FORKED = (
-    "bot.sandbox.ai_studio.batch.",
     "bot.sandbox.ai_studio.grpc.",
     "bot.batch.vendor.",
     "bot.providers.yandex.grpc.",

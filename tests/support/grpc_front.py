@@ -9,11 +9,10 @@ from typing import Any
 import grpc.aio
 from yandex.cloud.endpoint import api_endpoint_service_pb2, api_endpoint_service_pb2_grpc
 from yandex.cloud.endpoint.api_endpoint_pb2 import ApiEndpoint
-from yandex.cloud.operation import operation_service_pb2
 
 from bot.providers.yandex.grpc.transport import MODELS, OPERATION
 from bot.sandbox.ai_studio.grpc.gateway import Gateway
-from bot.sandbox.ai_studio.grpc.server import passed_on
+from bot.sandbox.ai_studio.grpc.server import MODULES
 
 
 @asynccontextmanager
@@ -28,10 +27,13 @@ async def grpc_front(url: str, known: Sequence[str] = (MODELS, OPERATION)) -> As
         async def Get(self, request: Any, context: Any) -> Any:
             raise NotImplementedError
 
-    server, gateway = grpc.aio.server(), Gateway(url, lambda *_: None)
+    async def received(*_: Any) -> None:
+        """Calls are not remembered here."""
+
+    server, gateway = grpc.aio.server(), Gateway(url, received)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    operations = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"]
-    server.add_generic_rpc_handlers([gateway.service(service) for service in (operations, *passed_on())])
+    services = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
+    server.add_generic_rpc_handlers([gateway.service(one) for one in services if one.name != "ApiEndpointService"])
     api_endpoint_service_pb2_grpc.add_ApiEndpointServiceServicer_to_server(Endpoints(), server)
     await server.start()
     try:

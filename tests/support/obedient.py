@@ -13,7 +13,7 @@ from bot.ai import Chunk, Finish, Profile, Request, Usage
 from bot.errors import ModelUnavailable
 from bot.llm.routing import ModelOption, Routing
 from bot.prompts.catalog import instruct
-from bot.sandbox.scripted import model
+from bot.sandbox import scripted_model as model
 
 Failing = Callable[[str], str]
 RULE = "[a3]"  # stands in the rule that each sentence ends with the mark of its source

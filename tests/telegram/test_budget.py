@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.sandbox.telegram.flood_limits import FloodLimits
+from bot.sandbox.telegram.http import FloodLimits
 from bot.telegram.sending.flood_budget import DRAFTS, Bucket, FloodBudget, Window
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001

@@ -117,7 +117,7 @@ async def test_a_placeholder_that_the_user_deleted_is_replaced_by_one_answer(sta
 
 
 async def test_rich_and_plain_that_can_not_be_edited_into_each_other_cost_nothing(stage: Stage) -> None:
-    stage.telegram.api.cross_edits = False
+    stage.telegram.state.cross_edits = False
     stage.studio.speed = 2
     await stage.start(streaming="edit")
     stage.studio.script(["Look here: \n\n", "| fruit | price |\n", "|---|---|\n", "| apple | 3 |\n", "| pear | 4 |\n"])

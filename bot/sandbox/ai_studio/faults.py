@@ -1,24 +1,20 @@
-"""Failures of the sandbox's AI Studio: those that a test plans, and random ones (the sliders of the page).
+"""How calls of AI Studio fail: an error, a connection that breaks, half an answer. Begin with `fail`.
 
-Begin with `Faults`, which decides whether a call gets a `Fault` (`wire.py`). `Stream` writes a body piece by piece and
-breaks off where the fault says.
+`Stream` writes a body piece by piece and breaks off where the fault says.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox import broken_connections
-from bot.sandbox.ai_studio.quota import LIMITS, rate_quota, session_quota
-from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Fault, Problem, encode, problem_json
-from bot.sandbox.fault_shares import changed_shares
+from bot.sandbox import faults
+from bot.sandbox.ai_studio.core import LIMITS, rate_quota, session_quota
+from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Fields, Problem, encode, problem_json
+from bot.sandbox.faults import Fault
 
 
 class Broken(Exception):
@@ -27,56 +23,6 @@ class Broken(Exception):
     def __init__(self, response: web.StreamResponse | None) -> None:
         super().__init__("broken on purpose")
         self.response = response
-
-
-class Faults:
-    """Decides which call gets which fault: planned faults first, then random ones, whose probabilities are `shares`."""
-
-    def __init__(self, seed: int = 1) -> None:
-        self.shares: dict[str, float] = dict(NO_FAULTS)
-        self._plan: list[tuple[str, Fault]] = []
-        self._random = random.Random(seed)  # noqa: S311 - chance for a rehearsal, not a secret
-
-    def plan(self, route: str, fault: Fault, times: int) -> None:
-        """Let the next `times` calls of a route ("*": of any) meet this fault."""
-        self._plan += [(route, fault)] * times
-
-    @property
-    def planned(self) -> int:
-        """The number of planned faults that no call has got yet."""
-        return len(self._plan)
-
-    def pick(self, route: str, *, streams: bool) -> Fault | None:
-        """Return the fault that a call of this route gets, or None.
-
-        `streams` says that the answer is a stream, which can be cut in the middle.
-        """
-        for index, (name, fault) in enumerate(self._plan):
-            if name in (route, "*"):
-                del self._plan[index]
-                return replace(fault, after_chunks=-1) if fault.apply and streams else fault
-        return None if route in UNHURT else self._by_chance(streams)
-
-    def _by_chance(self, streams: bool) -> Fault | None:
-        if self.happens("quota429"):
-            return Fault(status=429)
-        if self.happens("error500"):
-            return Fault(status=500)
-        if self.happens("cut"):
-            return Fault(cut="reset", after_chunks=self._random.randrange(1, 12) if streams else None)
-        return None
-
-    def happens(self, name: str) -> bool:
-        """Decide by chance whether a random fault happens now, with the probability that its share sets."""
-        share = self.shares[name]
-        return share > 0 and self._random.random() < share
-
-    def set(self, partial: Mapping[str, float]) -> dict[str, float]:
-        """Change some of the shares and return all. Raises `ValueError` for an unknown name or a number out
-        of range.
-        """
-        self.shares = changed_shares(self.shares, partial, {"latency_ms": 1e6, "slow": 1e6})
-        return dict(self.shares)
 
 
 class Stream:
@@ -146,7 +92,7 @@ class Stream:
             return fault.body.encode() if isinstance(fault.body, str) else fault.body
         return self._line(fault.body or problem_json(self._call.route.shape, _problem(fault, self._call)))
 
-    def _line(self, value: Mapping[str, Any]) -> bytes:
+    def _line(self, value: Fields) -> bytes:
         line = encode(value)
         return b"data: " + line + b"\n\n" if self._call.route.shape == "openai" else line + b"\n"
 
@@ -196,7 +142,7 @@ def disconnect(call: Call, *, reset: bool) -> None:
     if transport is None:
         return
     if reset:
-        broken_connections.reset(transport)
+        faults.reset(transport)
     else:
         transport.close()
 
@@ -205,8 +151,6 @@ HTML = (
     b"<html>\r\n<head><title>%d</title></head>\r\n<body>\r\n<center><h1>%d</h1></center>\r\n"
     b"<hr><center>balancer</center>\r\n</body>\r\n</html>\r\n"
 )
-NO_FAULTS = {"quota429": 0.0, "error500": 0.0, "cut": 0.0, "latency_ms": 0.0, "slow": 1.0, "filter": 0.0}
-UNHURT = frozenset({"tokens", "metadata"})
 
 
 def _problem(fault: Fault, call: Call) -> Problem:

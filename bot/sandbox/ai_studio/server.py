@@ -8,54 +8,53 @@ at what arrived (`requests`).
 from __future__ import annotations
 
 import difflib
+import random
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from bot.clock import Clock, SystemClock
-from bot.sandbox import broken_connections
-from bot.sandbox.ai_studio.faults import Broken, Faults, fail
-from bot.sandbox.ai_studio.generation.conversations import Conversations
+from bot.sandbox.ai_studio.core import Core, Iam, Operations, Quotas
+from bot.sandbox.ai_studio.faults import Broken, fail
 from bot.sandbox.ai_studio.generation.model_switch import ModelSwitch
 from bot.sandbox.ai_studio.generation.native import Texts
 from bot.sandbox.ai_studio.generation.openai import OpenAi
-from bot.sandbox.ai_studio.generation.responses import Responses
+from bot.sandbox.ai_studio.generation.responses import Conversations, Responses
 from bot.sandbox.ai_studio.generation.writer import Answer, AnswerFunction, AnswerSource
-from bot.sandbox.ai_studio.operations import Operations
-from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.art import Art, Outcome
 from bot.sandbox.ai_studio.services.embeddings import Embeddings
-from bot.sandbox.ai_studio.services.files import Files
-from bot.sandbox.ai_studio.services.iam import Iam
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.services.search import Search
 from bot.sandbox.ai_studio.services.speech import Speech
-from bot.sandbox.ai_studio.services.vector_stores import VectorStores
+from bot.sandbox.ai_studio.services.vector_stores import Files, VectorStores
 from bot.sandbox.ai_studio.validation import Access, require_body
 from bot.sandbox.ai_studio.wire import (
+    ROUTES,
+    SHAPES,
     Call,
-    Fault,
     Json,
     Problem,
     ReceivedRequest,
+    Reply,
     Route,
-    Shape,
+    json_response,
     problem_response,
     received,
 )
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.guard import guarded, loads
+from bot.sandbox.faults import STUDIO_SHARES, Fault, Faults, PlannedFault, reset_all
+from bot.sandbox.guard import guarded, listen, loads
 
 if TYPE_CHECKING:
-    from bot.sandbox.ai_studio.batch.faults import BatchFaults
     from bot.sandbox.ai_studio.grpc.server import GrpcServer
 
 __all__ = ["Answer", "Fault", "Studio"]
 
+Answering = Callable[[Call], Awaitable[Reply]]
 SANDBOX_FOLDER = "b1gsandbox0000000000"
 
 
@@ -72,31 +71,31 @@ class Studio:
 
     def __init__(
         self,
-        *, hub: Hub | None = None, clock: Clock | None = None, keys: Sequence[str] = (), folder: str = SANDBOX_FOLDER,
-        quotas: bool = True, models_dir: Path = Path(".govorun/models"), on_model: Callable[[Json], None] | None = None,
-    ) -> None:  # fmt: skip
+        *,
+        hub: Hub | None = None,
+        clock: Clock | None = None,
+        keys: Sequence[str] = (),
+        folder: str = SANDBOX_FOLDER,
+        quotas: bool = True,
+        models_dir: Path = Path(".govorun/models"),
+        on_model: Callable[[Json], None] | None = None,
+    ) -> None:
         self.clock = clock or SystemClock()
         self.requests: list[ReceivedRequest] = []
         self.access = Access(self.clock, keys or [secrets.token_urlsafe(32)], folder)
         self.quotas = Quotas(self.clock, enabled=quotas)
         self.operations = Operations(self.clock, self.quotas)
-        self._faults = Faults()
+        self._faults = Faults(STUDIO_SHARES, random.Random(1))  # noqa: S311 - chance for a rehearsal, not a secret
         self.source = AnswerSource(self.clock, self._faults)
-        self.art = Art(self.clock, self.access, self.quotas, self.operations)
-        self.embeddings = Embeddings(self.access, self.quotas)
-        self.iam = Iam(self.clock, self.access)
-        self.search = Search(self.access, self.operations)
-        self.speech = Speech(self.operations)
-        self.texts = Texts(self.access, self.quotas, self.source, self.operations)
-        self.openai = OpenAi(
-            clock=self.clock, access=self.access, quotas=self.quotas, source=self.source, embeddings=self.embeddings
-        )
-        self.vector_stores = VectorStores(self.clock, self.quotas)
-        self.responses = Responses(self.clock, self.access, self.quotas, self.source)
+        self._core = core = Core(self.clock, self.access, self.quotas, self.operations)
+        self.art, self.embeddings, self.iam = Art(core), Embeddings(core), Iam(core)
+        self.search, self.speech, self.vector_stores = Search(core), Speech(core), VectorStores(core)
+        self.texts, self.responses = Texts(core, self.source), Responses(core, self.source)
+        self.openai = OpenAi(core, self.source, self.embeddings)
         self.responses.search_files = self.vector_stores.find
-        self.storage = ObjectStorage(self.clock, folder)
-        self.files = Files(self.clock, self.access, self.storage, self.vector_stores)
-        self.conversations = Conversations(self.clock, self.responses.store)
+        self.storage = ObjectStorage(self.clock, folder, self._faults)
+        self.files = Files(core, self.storage, self.vector_stores)
+        self.conversations = Conversations(core, self.responses.store)
         self._model = ModelSwitch(self.source, models_dir, on_model)
         self._hub = hub
         self._runner: web.AppRunner | None = None
@@ -110,33 +109,34 @@ class Studio:
         """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
         app = web.Application(client_max_size=64 * 2**20)
         self.storage.add_routes(app, _stranger)
-        for route in (*self._routes(), *(self._missing(path, shape) for path, shape in MISSING.items())):
-            app.router.add_route(route.method, route.path, guarded(self._handler(route), _stranger))
+        missing = [
+            (Route("missing", path + "{rest:.*}", shape, "*", public=True, raw=True), self._unbuilt)
+            for path, shape in SHAPES.items()
+        ]
+        for route, handler in (*self._routes(), *missing):
+            app.router.add_route(route.method, route.path, guarded(self._handler(route, handler), _stranger))
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
         await self._runner.setup()
-        self.url = self.storage.base = await self._listen(port)
-        self.operation_url = await self._listen(0) if self.operations.strict_hosts else self.url
+        self.url = self.storage.base = await listen(self._runner, port)
+        self.operation_url = await listen(self._runner, 0) if self.operations.strict_hosts else self.url
         return self.url
 
     async def start_grpc(self, port: int = 0) -> GrpcServer:
         """Start the gRPC server beside the HTTP server, which answers most of its calls. Raises `ImportError` without
         the extra `grpc`.
         """
-        from bot.sandbox.ai_studio.batch.models import BatchModels
+        from bot.sandbox.ai_studio.grpc.models import BatchModels
         from bot.sandbox.ai_studio.grpc.server import GrpcServer
 
-        models = BatchModels(self.access, self.source, self.embeddings)
-        self._grpc = GrpcServer(
-            clock=self.clock, access=self.access, quotas=self.quotas, storage=self.storage, models=models,
-            chances=self._faults, hub=self._hub,
-        )  # fmt: skip
+        models = BatchModels(self.source, self.embeddings)
+        self._grpc = GrpcServer(self._core, storage=self.storage, models=models, faults=self._faults, hub=self._hub)
         await self._grpc.start(port)
         return self._grpc
 
     @property
-    def batch_faults(self) -> BatchFaults | None:
+    def batch_faults(self) -> Faults | None:
         """The failures of datasets, batch runs and tuning; None while their server does not run."""
-        return self._grpc.faults if self._grpc is not None else None
+        return self._faults if self._grpc is not None else None
 
     async def close(self) -> None:
         """Stop the server, and the local model if one answers."""
@@ -174,7 +174,7 @@ class Studio:
 
     def fail_next(self, route: str, *, times: int = 1, **how: Any) -> None:
         """Make the next `times` calls of a route fail; "*" means any route. `Fault` explains the other arguments."""
-        self._faults.plan(route, Fault(**how), times)
+        self._faults.add(PlannedFault(route, Fault(**how), times))
 
     @property
     def planned(self) -> int:
@@ -183,7 +183,7 @@ class Studio:
 
     def cut(self) -> int:
         """Reset every open connection, with requests in progress too. Returns how many connections there were."""
-        return broken_connections.reset_all(self._runner)
+        return reset_all(self._runner)
 
     def script(self, *answers: str | Sequence[str] | Answer | Fault) -> None:
         """Queue answers: a text, a list of pieces, an `Answer` with all details, or a `Fault` instead of an answer.
@@ -238,7 +238,7 @@ class Studio:
         """Change some of the random faults and return all. Raises `ValueError` for an unknown name or a number out of
         range.
         """
-        return self._faults.set(partial)
+        return self._faults.set_shares(partial)
 
     # --- who writes
 
@@ -261,12 +261,12 @@ class Studio:
 
     # --- one request
 
-    def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _handler(self, route: Route, answer: Answering) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             call = await self._call(route, request)
             started = self.clock.monotonic()
             try:
-                response = await self._answer(route, call)
+                response = await self._answer(answer, call)
                 call.seen.status = response.status
                 return response
             except Broken as broken:
@@ -290,8 +290,9 @@ class Studio:
         is_operation = local and self.operation_url.endswith(f":{local[1]}")
         return Call(request, route, body, seen, host="operation" if is_operation else "llm")
 
-    async def _answer(self, route: Route, call: Call) -> web.StreamResponse:
-        call.fault = self._faults.pick(route.name, streams=route.streams)
+    async def _answer(self, answer: Answering, call: Call) -> web.StreamResponse:
+        route = call.route
+        call.fault = self._faults.take(route.name, streams=route.streams, chance=not route.public)
         if (late := self._faults.shares["latency_ms"]) > 0:
             await self.clock.sleep(late / 1_000)
         fault = call.fault if call.fault and call.fault.after_chunks is None else None
@@ -301,7 +302,8 @@ class Studio:
             require_body(call)
             if not route.public:
                 self.access.admit(call)
-            response = await route.handler(call)
+            reply = await answer(call)
+            response = json_response(call, reply) if isinstance(reply, dict) else reply
         except Problem as problem:
             response = problem_response(call, problem)
         return response if fault is None else await fail(call, fault)
@@ -314,73 +316,20 @@ class Studio:
         summary, status = (f"{seen.note} (cut off)", 0) if seen.gone else (seen.note, seen.status)
         self._hub.journal("model", seen.route, status=status, ms=ms, summary=summary, detail=detail)
 
-    def _missing(self, path: str, shape: Shape) -> Route:
-        """The route of all requests below a path that no other route takes."""
-        return Route("missing", path + "{rest:.*}", shape, self._unbuilt, method="*", public=True, raw=True)
-
-    async def _unbuilt(self, call: Call) -> web.StreamResponse:
+    async def _unbuilt(self, call: Call) -> Reply:
         """Say which routes there are, those with the longest common beginning first."""
         method, path = call.request.method, call.request.path
-        known = {NAMED.sub(r"{\1}", route.path): route.method for route in self._routes()}
+        known = {NAMED.sub(r"{\1}", route.path): route.method for route, _ in self._routes()}
         near = difflib.get_close_matches(path, known, NEAREST, cutoff=0.0)
         there = ", ".join(f"{known[name]} {name}" for name in near)
         raise Problem(12, f"the sandbox has no {method} {path[:200]}; among others it has {there}")
 
-    async def _listen(self, port: int) -> str:
-        if self._runner is None:
-            raise RuntimeError("start the server first")
-        before = set(self._runner.addresses)
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        found = next(address for address in self._runner.addresses if address not in before)
-        return f"http://127.0.0.1:{found[1]}"
-
-    def _routes(self) -> list[Route]:
-        texts, openai, responses, chats = self.texts, self.openai, self.responses, self.conversations
-        return [
-            Route("completion", NATIVE + "completion", "stream", texts.completion, streams=True),
-            Route("completionAsync", NATIVE + "completionAsync", "unary", texts.later),
-            Route("tokenize", NATIVE + "tokenize", "unary", texts.tokenize),
-            Route("tokenizeCompletion", NATIVE + "tokenizeCompletion", "unary", texts.tokenize_completion),
-            Route("imageGenerationAsync", NATIVE + "imageGenerationAsync", "unary", self.art.submit),
-            Route("images/generations", "/v1/images/generations", "openai", self.art.generate),
-            Route("textEmbedding", NATIVE + "textEmbedding", "unary", self.embeddings.embed),
-            Route(FEW_SHOT, NATIVE + FEW_SHOT, "unary", self.embeddings.few_shot),
-            Route("textClassification", NATIVE + "textClassification", "unary", self.embeddings.classify),
-            Route("cancel", "/operations/{id:[^/:]+}:cancel", "unary", self.operations.cancel, method="GET"),
-            Route("operation", "/operations/{id:[^/:]+}", "unary", self.operations.poll, method="GET"),
-            Route("models", "/v1/models", "openai", openai.models, method="GET"),
-            Route("chat/completions", "/v1/chat/completions", "openai", openai.chat, streams=True),
-            Route("responses", "/v1/responses", "openai", responses.create, streams=True),
-            Route("response", "/v1/responses/{id:[^/]+}", "openai", responses.get, method="GET"),
-            Route("response/delete", "/v1/responses/{id:[^/]+}", "openai", responses.delete, method="DELETE"),
-            Route("response/cancel", "/v1/responses/{id:[^/]+}/cancel", "openai", responses.cancel),
-            Route(
-                "response/items", "/v1/responses/{id:[^/]+}/input_items", "openai", responses.input_items, method="GET"
-            ),
-            Route("response/tokens", "/v1/responses/input_tokens", "openai", responses.input_tokens),
-            Route("conversations", CONVERSATIONS, "openai", chats.create),
-            Route("conversation", ONE, "openai", chats.get, method="GET"),
-            Route("conversation/update", ONE, "openai", chats.update),
-            Route("conversation/delete", ONE, "openai", chats.delete, method="DELETE"),
-            Route("items", ITEMS, "openai", chats.items, method="GET"),
-            Route("items/add", ITEMS, "openai", chats.add),
-            Route("item", ONE_ITEM, "openai", chats.item, method="GET"),
-            Route("item/delete", ONE_ITEM, "openai", chats.delete_item, method="DELETE"),
-            Route("embeddings", "/v1/embeddings", "openai", openai.embeddings),
-            Route("gen/search", "/v2/gen/search", "stream", self.search.search),
-            Route("web/search", "/v2/web/search", "unary", self.search.pages),
-            Route("web/searchAsync", "/v2/web/searchAsync", "unary", self.search.pages_later),
-            Route("image/search", "/v2/image/search", "unary", self.search.images),
-            Route("recognize", "/speech/v1/stt:recognize", "speech", self.speech.recognize, raw=True),
-            Route("recognizeFileAsync", "/stt/v3/recognizeFileAsync", "unary", self.speech.submit),
-            Route("getRecognition", "/stt/v3/getRecognition", "stream", self.speech.result, method="GET"),
-            Route("synthesize", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
-            Route("utteranceSynthesis", "/tts/v3/utteranceSynthesis", "stream", self.speech.utterance),
-            Route("tokens", "/iam/v1/tokens", "unary", self.iam.token, public=True),
-            *self.vector_stores.routes(),
-            *self.files.routes(),
-            Route("metadata", METADATA, "unary", self.iam.metadata, method="GET", public=True),
-        ]
+    def _routes(self) -> Iterator[tuple[Route, Answering]]:
+        """The routes of all parts, in the order in which they are declared."""
+        for part in vars(self).values():
+            for name, method in vars(type(part)).items():
+                if callable(method) and method in ROUTES:
+                    yield ROUTES[method], getattr(part, name)
 
 
 def _stranger(sentence: str) -> web.Response:
@@ -397,12 +346,5 @@ def _parse(raw: bytes) -> Json:
 
 
 REMEMBERED = 5_000
-NATIVE = "/foundationModels/v1/"
-FEW_SHOT = "fewShotTextClassification"
-METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
-CONVERSATIONS = "/v1/conversations"
-ONE, ITEMS = CONVERSATIONS + "/{id:[^/]+}", CONVERSATIONS + "/{id:[^/]+}/items"
-ONE_ITEM = ITEMS + "/{item:[^/]+}"
-MISSING: dict[str, Shape] = {"/v1/": "openai", "/speech/": "speech", "/": "unary"}
 NAMED = re.compile(r"\{(\w+):[^{}]*\}")
 NEAREST = 4

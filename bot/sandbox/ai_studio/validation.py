@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.wire import Call, Json, Problem
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Json, Problem
 
 URI = re.compile(r"(?P<scheme>[a-z]+)://(?P<folder>[^/@]+)/(?P<name>[^/@]+)(/(?P<version>[^/@]+))?(@(?P<tuned>.+))?")
 TOKEN_LIFE = 12 * 3_600.0
-LONGEST_TEXT = 100_000
+MAX_TEXT = 100_000
 Year = Literal["2025", "today"]
 SCOPES = frozenset({"yc.ai.foundationModels.execute", "yc.ai.languageModels.execute", "yc.ai.imageGeneration.execute"})
 InstanceState = Literal["off", "starting", "on"]
@@ -85,7 +87,14 @@ class Access:
         """Raise `Problem` 3 if the folder is not the one of the service account."""
         if folder != self.folder:
             mismatch = f"Specified folder ID '{folder}' does not match with service account folder ID '{self.folder}'"
-            raise Problem(3, mismatch)
+            raise BadRequest(mismatch)
+
+    def admit_folder(self, folder: str) -> None:
+        """Raise `Problem` 3 if a call of gRPC names no folder, and 7 if it names the folder of somebody else."""
+        if not folder:
+            raise BadRequest("folder_id: the field is required")
+        if folder != self.folder:
+            raise Problem(7, f"Permission denied to resource-manager.folder {folder}")
 
     def _credential(self, scheme: str, secret: str, *, bearer_keys: bool) -> None:
         if secret in self.expired:
@@ -113,9 +122,9 @@ class Uri:
         """Parse a model URI. Raises `Problem` 3 if it is malformed or has none of these schemes."""
         match = URI.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise Problem(3, f"Failed to parse model URI: {text!r}")
+            raise BadRequest(f"Failed to parse model URI: {text!r}")
         if match["scheme"] not in schemes:
-            raise Problem(3, f"invalid model_uri: scheme {match['scheme']!r} is not served here")
+            raise BadRequest(f"invalid model_uri: scheme {match['scheme']!r} is not served here")
         version = match["version"] or "latest"
         return cls(match["scheme"], match["folder"], match["name"], version, match["tuned"] or "")
 
@@ -148,24 +157,24 @@ def any_model(access: Access, uri: Any, scheme: str, names: Iterable[str]) -> Ur
     if scheme in ("gpt", "art") and found.name in MODELS and found.name not in access.models:
         raise Problem(7, f"Access to model {uri} denied")
     if found.name not in names or found.version not in VERSIONS or found.tuned in access.archived:
-        raise Problem(3, f"Failed to get model: {found}")
+        raise BadRequest(f"Failed to get model: {found}")
     return found
 
 
 def check_text(text: Any) -> None:
     """Raise `Problem` 3 for a text that is empty, too long or no string."""
     if not isinstance(text, str):
-        raise Problem(3, "invalid value for string field text")
+        raise BadRequest("invalid value for string field text")
     if not text:
-        raise Problem(3, "empty message text: text length is 0, which is outside the range (0, 100000]")
-    if len(text) > LONGEST_TEXT:
-        raise Problem(3, f"text length is {len(text)}, which is outside the range (0, 100000]")
+        raise BadRequest("empty message text: text length is 0, which is outside the range (0, 100000]")
+    if len(text) > MAX_TEXT:
+        raise BadRequest(f"text length is {len(text)}, which is outside the range (0, 100000]")
 
 
 def require_body(call: Call) -> Json:
     """The JSON object of the request. Raises `Problem` 3 if the body is none."""
     if not isinstance(call.body, dict) or "\0broken" in call.body:
-        raise Problem(3, "invalid request body: a JSON object is expected")
+        raise BadRequest("invalid request body: a JSON object is expected")
     return call.body
 
 
@@ -195,31 +204,10 @@ class ArtModel:
     years: tuple[Year, ...]
 
 
-def _open(window: int, owner: str, year: Year, *, sees: bool = False, thinks: bool = False) -> TextModel:
-    return TextModel(window, native=False, tokens=True, owner=owner, sees=sees, thinks=thinks, years=(year,))
-
-
 VERSIONS = frozenset({"latest", "rc", "deprecated"})
-TEXT_MODELS = {
-    "yandexgpt-lite": TextModel(32_768),
-    "yandexgpt": TextModel(32_768, hidden=True),
-    "yandexgpt-5-lite": TextModel(32_768),
-    "yandexgpt-5-pro": TextModel(32_768, hidden=True),
-    "yandexgpt-5.1": TextModel(32_768),
-    "aliceai-llm": TextModel(131_072),
-    "aliceai-llm-flash": TextModel(65_536, native=False),
-    "deepseek-v4-flash": _open(1_048_576, "DeepSeek", "today", thinks=True),
-    "deepseek-v4.1-flash": _open(1_048_576, "DeepSeek", "today", sees=True, thinks=True),
-    "qwen3.6-35b-a3b": _open(262_144, "Alibaba", "today", sees=True),
-    "qwen3-235b-a22b-fp8": _open(262_144, "Alibaba", "2025"),
-    "gpt-oss-120b": _open(131_072, "OpenAI", "2025", thinks=True),
-    "gpt-oss-20b": _open(131_072, "OpenAI", "2025", thinks=True),
-    "gemma-3-27b-it": _open(131_072, "Google", "2025", sees=True),
-}
-ART_MODELS: Mapping[str, ArtModel] = {
-    "yandex-art": ArtModel(operations=True, years=("2025", "today")),
-    "aliceai-image-art-3.0": ArtModel(operations=False, years=("today",)),
-}
+SERVICE = tomllib.loads(Path(__file__).with_name("service.toml").read_text("utf-8"))
+TEXT_MODELS = {name: TextModel(**row) for name, row in SERVICE["text"].items()}
+ART_MODELS = {name: ArtModel(**row) for name, row in SERVICE["art"].items()}
 MODELS: dict[str, TextModel | ArtModel] = {**TEXT_MODELS, **ART_MODELS}
 EMBEDDINGS = frozenset({"text-search-doc", "text-search-query", "text-embeddings"})
 V2_EMBEDDINGS = frozenset({"text-embeddings-v2-doc", "text-embeddings-v2-query"})

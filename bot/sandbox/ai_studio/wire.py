@@ -6,20 +6,26 @@ of the route (streaming native, unary native, OpenAI-compatible or speech).
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 
+from bot.sandbox.faults import Fault
+
 Shape = Literal["stream", "unary", "openai", "speech"]
 Json = dict[str, Any]
+Fields = Mapping[str, Any]  # of an object that is only read
+Reply = Json | web.StreamResponse  # of a handler: the JSON of the answer, or the whole answer
 Row = TypeVar("Row")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
 
@@ -36,6 +42,13 @@ class Problem(Exception):
     def http(self) -> int:
         """The HTTP status of the answer."""
         return HTTP_OF.get(self.code, 500)
+
+
+class BadRequest(Problem):
+    """A malformed request: gRPC code 3, HTTP status 400."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(3, message)
 
 
 @dataclass(slots=True)
@@ -59,7 +72,7 @@ class ReceivedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route of the server.
+    """One route of the server. Handlers declare theirs (`route`).
 
     A `public` route needs no key. `streams`: its answers are streams, which a random fault may cut. The body of a `raw`
     route is not JSON; the parameters of its URL are taken instead.
@@ -68,8 +81,7 @@ class Route:
     name: str
     path: str
     shape: Shape
-    handler: Callable[[Call], Awaitable[web.StreamResponse]]
-    method: Literal["GET", "POST", "PATCH", "DELETE", "*"] = "POST"
+    method: str
     public: bool = False
     streams: bool = False
     raw: bool = False
@@ -91,8 +103,32 @@ class Call:
     def __post_init__(self) -> None:
         self.headers = reply_headers(self.request.headers.get("x-client-request-id", ""))
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """A field of the body by its JSON name or its snake_case proto name."""
+        return get(self.body, name, default)
 
-def encode(value: Mapping[str, Any]) -> bytes:
+    @property
+    def id(self) -> str:
+        """The id in the path."""
+        return self.request.match_info["id"]
+
+
+def route(where: str, name: str, *, shape: Shape | None = None, **how: bool) -> Callable[[Handler], Handler]:
+    """Declare what a handler answers ("GET /v1/models"), by which name, and `how` (see `Route`). The form of its errors
+    follows from the path.
+    """
+    method, _, path = where.partition(" ")
+    usual = next(form for start, form in SHAPES.items() if path.startswith(start))
+    found = Route(name, path, shape or usual, method, **how)
+
+    def mark(handler: Handler) -> Handler:
+        ROUTES[handler] = found
+        return handler
+
+    return mark
+
+
+def encode(value: Fields) -> bytes:
     """JSON as the service writes it: compact and with letters as they are. What UTF-8 cannot hold is escaped."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
@@ -100,7 +136,7 @@ def encode(value: Mapping[str, Any]) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def json_response(call: Call, value: Mapping[str, Any], status: int = 200) -> web.Response:
+def json_response(call: Call, value: Fields, status: int = 200) -> web.Response:
     """An answer with a JSON body and the headers of the call."""
     body = encode(value) + (b"\n" if call.route.shape == "openai" else b"")
     return web.Response(body=body, status=status, content_type="application/json", headers=call.headers)
@@ -140,10 +176,13 @@ def reply_headers(client: str) -> dict[str, str]:
 
 def received(request: web.Request, route: Route, body: Json, at: float) -> ReceivedRequest:
     """A request for `Studio.requests`, at the monotonic time `at`."""
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    if "authorization" in headers:
-        headers["authorization"] = headers["authorization"].partition(" ")[0]
-    return ReceivedRequest(route.name, body, headers, at, path=request.path)
+    return ReceivedRequest(route.name, body, shown_headers(request.headers.items()), at, path=request.path)
+
+
+def shown_headers(headers: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """Headers, or the metadata of gRPC, for the journal: of `authorization` only the scheme."""
+    found = {name.lower(): str(value) for name, value in headers}
+    return {name: value.partition(" ")[0] if name == "authorization" else value for name, value in found.items()}
 
 
 def count_tokens(text: str) -> int:
@@ -151,14 +190,34 @@ def count_tokens(text: str) -> int:
     return sum(1 for _ in TOKEN.finditer(text))
 
 
-def get(body: Mapping[str, Any], name: str, default: Any = None) -> Any:
+def get(body: Fields, name: str, default: Any = None) -> Any:
     """A field by its JSON name or its snake_case proto name: the real gateway accepts both."""
     if name in body:
         return body[name]
     return body.get(re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name), default)
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
+def find(kept: Mapping[str, Row], id_: str, missing: str) -> Row:
+    """What is kept under an id. Raises `Problem` 5 with the text `missing`, which has {} for the id."""
+    if id_ not in kept:
+        raise Problem(5, missing.format(id_))
+    return kept[id_]
+
+
+def deleted(id_: str, kind: str) -> Json:
+    """The answer that something of a kind was deleted."""
+    return {"id": id_, "object": kind, "deleted": True}
+
+
+def from_base64(text: Any, name: str) -> bytes:
+    """The bytes of a field. Raises `Problem` 3 for what is no Base64."""
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except ValueError:
+        raise BadRequest(f"{name} is not base64") from None
+
+
+def mapping(value: Any) -> Fields:
     """The value, if it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
@@ -166,11 +225,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def integer(value: Any, name: str) -> int:
     """An int64 from a JSON number or a string of digits. Raises `Problem` for anything else."""
     if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
-        raise Problem(3, f"invalid value for int64 field {name}: {value!r}")
+        raise BadRequest(f"invalid value for int64 field {name}: {value!r}")
     return int(value)
 
 
-def page_of(items: Sequence[Json], query: Mapping[str, Any]) -> Json:
+def page_of(items: Sequence[Json], query: Fields) -> Json:
     """One page of items as a list of the API, by `order` ("desc" unless given), `after` and `limit`."""
     rows = list(items) if query.get("order") == "asc" else list(reversed(items))
     ids = [row["id"] for row in rows]
@@ -186,39 +245,17 @@ def page(rows: Sequence[Row], size: int, token: str, *, empty_last: bool = False
     a token, so that the last page is an empty one. Raises `Problem` 3 for a bad token or size.
     """
     if token and not token.isdecimal():
-        raise Problem(3, f"page_token: {token!r} is none")
-    if not 0 <= size <= MOST_ROWS:
-        raise Problem(3, f"page_size: the value must be from 0 to {MOST_ROWS}")
+        raise BadRequest(f"page_token: {token!r} is none")
+    if not 0 <= size <= MAX_ROWS:
+        raise BadRequest(f"page_size: the value must be from 0 to {MAX_ROWS}")
     start, end = int(token or 0), int(token or 0) + (size or USUAL_ROWS)
     more = start < len(rows) if empty_last else end < len(rows)
     return list(rows[start:end]), str(end) if more else ""
 
 
-MOST_ROWS, USUAL_ROWS = 1_000, 100
-HTTP_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
+ROUTES: dict[Callable[..., Any], Route] = {}  # of all handlers
+SHAPES: dict[str, Shape] = {"/v1/": "openai", "/speech/": "speech", "/": "unary"}  # by the beginnings of paths
+MAX_ROWS, USUAL_ROWS = 1_000, 100
+HTTP_OF = {9: 400, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
 GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}
 GRPC_OF = {http: code for code, http in HTTP_OF.items()} | {502: 14}
-
-
-Cut = Literal["", "reset", "fin", "clean", "short"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A failure of one call instead of its answer.
-
-    With `after_chunks` the failure comes after so many pieces of the body, -1 meaning all but the last; with None it
-    comes at once. `status` is the HTTP status, or inside a stream, which began with 200, the code of an error line.
-    `cut` breaks the connection: `reset` (RST), `fin` (closed in the middle of a chunked body), `short` (closed before
-    Content-Length was reached) or `clean` (a complete body without the end of the answer). `hang`: nothing more is
-    sent. A text `body` is sent as it is, a mapping as JSON. `apply` carries the request out first, so that only its
-    answer is lost; of a stream the last piece is lost.
-    """
-
-    status: int = 0
-    body: str | bytes | Mapping[str, Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    after_chunks: int | None = None
-    cut: Cut = ""
-    hang: bool = False
-    apply: bool = False

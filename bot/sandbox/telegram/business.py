@@ -7,11 +7,11 @@ and what it has sent itself: those messages carry `sender_business_bot`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from bot.sandbox.telegram.context import MethodContext
+from bot.sandbox.guard import Json
+from bot.sandbox.telegram.chats import Connection, Message
 from bot.sandbox.telegram.markup.entities import detect
-from bot.sandbox.telegram.state import Connection, Message
+from bot.sandbox.telegram.state import State
 
 
 class BusinessActions:
@@ -19,9 +19,8 @@ class BusinessActions:
     sentence for what does not exist.
     """
 
-    def __init__(self, api: MethodContext) -> None:
-        self.api = api
-        self.state = api.state
+    def __init__(self, state: State) -> None:
+        self.state = state
 
     def connect(self, owner: int, rights: Sequence[str] = ("can_reply",)) -> str:
         """Connect the account of a person with these rights (the Bot API's names). Returns the connection's id."""
@@ -48,7 +47,7 @@ class BusinessActions:
 
     def say(
         self, connection_id: str, person: int, text: str, *, by_owner: bool = False, offline: bool = False
-    ) -> Message:  # fmt: skip
+    ) -> Message:
         """Write to the owner of the account, or as the owner to that person. `offline`: Telegram writes for the owner
         (a greeting, an away message, a scheduled one). Returns the message.
         """
@@ -93,10 +92,10 @@ class BusinessActions:
             raise ValueError("there is no such connection")
         return self.state.connections[connection_id]
 
-    def _tell(self, connection: Connection, kind: str, payload: dict[str, Any]) -> None:
+    def _tell(self, connection: Connection, kind: str, payload: Json) -> None:
         if connection.is_enabled:
-            self.api.updates.add(kind, payload, lane=f"business {connection.id}")
+            self.state.updates.add(kind, payload, lane=f"business {connection.id}")
 
     def _tell_connection(self, connection: Connection) -> None:
         view = connection.view(self.state.user(connection.owner))
-        self.api.updates.add("business_connection", view, lane=f"business {connection.id}")
+        self.state.updates.add("business_connection", view, lane=f"business {connection.id}")

@@ -1,36 +1,138 @@
-"""The Bot API over HTTP on loopback: routes, faults, flood limits and a record of every call. Begin with
-`HttpServer`.
+"""The Bot API over HTTP on loopback: routes, faults, flood limits and a record of every call. Begin with `HttpServer`.
+
+Telegram does not publish the exact flood limits; these are the documented ones. A chat in which the limit was exceeded
+stays closed until the wait is over.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox import broken_connections
-from bot.sandbox.guard import guarded
-from bot.sandbox.telegram.call import ApiError, Call, read, too_many
-from bot.sandbox.telegram.context import Method, MethodContext
-from bot.sandbox.telegram.faults import Fault, Faults
-from bot.sandbox.telegram.files import UPLOAD_LIMIT
-from bot.sandbox.telegram.flood_limits import FloodLimits
-from bot.sandbox.telegram.methods import account, business, copies, drafts, edit, send, topics
+from bot.sandbox import faults
+from bot.sandbox.faults import Fault, Faults
+from bot.sandbox.guard import Json, guarded, listen
+from bot.sandbox.telegram.call import UPLOAD_LIMIT, ApiError, Call, read, too_many
+from bot.sandbox.telegram.methods import account, edit, send, topics
+from bot.sandbox.telegram.state import Method, State
+from bot.sandbox.telegram.updates import OTHER_POLL
+
+SPEAKING = frozenset(
+    """
+    sendmessage sendrichmessage sendphoto senddocument sendvoice sendvideo sendanimation sendaudio sendvideonote
+    sendsticker sendlocation sendcontact sendmediagroup copymessage copymessages forwardmessage forwardmessages
+    editmessagetext editmessagecaption editmessagereplymarkup editephemeralmessagetext editephemeralmessagecaption
+    editephemeralmessagereplymarkup createforumtopic editforumtopic closeforumtopic reopenforumtopic pinchatmessage
+    """.split()
+)
+SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is allowed. Rates are messages a second; an edit counts like a message.
+
+    In a private chat `private_burst` messages may follow each other at once, then `private_rate` a second; an album
+    counts once there. A group takes `group_minute` messages a minute, and each part of an album counts; all chats
+    together take `overall` a second. Drafts and chat actions are
+    counted separately: `drafts_short` in 5 s and `drafts_long` in 30 s for each chat. `flood_wait` is the longest wait
+    in seconds.
+    """
+
+    private_rate: float = 1.0
+    private_burst: int = 5
+    group_minute: int = 20
+    overall: int = 30
+    drafts_short: int = 20
+    drafts_long: int = 40
+    flood_wait: int = 3
+
+
+class FloodLimits:
+    """Counts calls and says how much of the limits is used up. `on` may be changed at any time."""
+
+    def __init__(self, limits: Limits | bool = True) -> None:
+        self.on = bool(limits)
+        self.limits = limits if isinstance(limits, Limits) else Limits()
+        self._closed: dict[int, float] = {}
+        self._levels: dict[int, tuple[float, float]] = {}
+        self._minutes: defaultdict[int, deque[float]] = defaultdict(deque)
+        self._drafts: defaultdict[int, deque[float]] = defaultdict(deque)
+        self._all: deque[float] = deque()
+
+    def wait(self, method: str, chat_id: int, private: bool, now: float, parts: int = 1) -> int:
+        """Count a call that sends so many messages. Returns 0, or the `retry_after` in seconds if the call must be
+        refused. `now` is a monotonic time.
+        """
+        method = method.lower()
+        if not self.on:
+            if method in SPEAKING and not private:
+                self._minutes[chat_id] += [now] * parts
+            return 0
+        if method in SHOWING:
+            return self._draft(chat_id, now)
+        return self._message(chat_id, private, now, parts) if method in SPEAKING else 0
+
+    def spent(self, chat_id: int, now: float) -> int:
+        """How many messages the bot has sent to a group in the last minute. `now` is a monotonic time."""
+        _forget(self._minutes[chat_id], now - 60)
+        return len(self._minutes[chat_id])
+
+    def _message(self, chat_id: int, private: bool, now: float, parts: int) -> int:
+        if (left := self._closed.get(chat_id, 0.0) - now) > 0:
+            return math.ceil(left)
+        allowed = self._private(chat_id, now) if private else self._group(chat_id, now, parts)
+        if not allowed:
+            self._closed[chat_id] = now + self.limits.flood_wait
+            return self.limits.flood_wait
+        _forget(self._all, now - 1)
+        self._all.append(now)
+        return 1 if len(self._all) > self.limits.overall else 0
+
+    def _private(self, chat_id: int, now: float) -> bool:
+        level, at = self._levels.get(chat_id, (0.0, now))
+        level = max(level - (now - at) * self.limits.private_rate, 0.0)
+        allowed = level + 1 <= self.limits.private_burst + 1e-9
+        self._levels[chat_id] = (level + allowed, now)
+        return allowed
+
+    def _group(self, chat_id: int, now: float, parts: int) -> bool:
+        if self.spent(chat_id, now) + parts > self.limits.group_minute:
+            return False
+        self._minutes[chat_id] += [now] * parts
+        return True
+
+    def _draft(self, chat_id: int, now: float) -> int:
+        shown = self._drafts[chat_id]
+        _forget(shown, now - 30)
+        recent = sum(at > now - 5 for at in shown)
+        if len(shown) >= self.limits.drafts_long:
+            return max(1, min(self.limits.flood_wait, math.ceil(shown[0] + 30 - now)))
+        if recent >= self.limits.drafts_short:
+            return max(1, min(self.limits.flood_wait, math.ceil(shown[-self.limits.drafts_short] + 5 - now)))
+        shown.append(now)
+        return 0
+
+
+def _forget(times: deque[float], before: float) -> None:
+    while times and times[0] <= before:
+        times.popleft()
+
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 REMEMBERED = 20_000
 INTERNAL = frozenset({"getupdates", "setwebhook", "deletewebhook", "close", "logout"})
 
-TABLES = (
-    send.METHODS, copies.METHODS, edit.METHODS, edit.EPHEMERAL_METHODS, drafts.METHODS, topics.METHODS, account.METHODS,
-    business.METHODS,
-)  # fmt: skip
+TABLES = (send.METHODS, edit.METHODS, edit.EPHEMERAL_METHODS, topics.METHODS, account.METHODS)
 METHODS: dict[str, tuple[str, Method]] = {
     name.lower(): (name, method) for table in TABLES for name, method in table.items()
 }
@@ -45,7 +147,7 @@ class ApiCall:
     """
 
     method: str
-    params: dict[str, Any]
+    params: Json
     status: int
     at: float
     monotonic: float
@@ -64,7 +166,7 @@ class _Outcome:
     error: ApiError | None = None
     applied: bool = False
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> Json:
         return self.error.body() if self.error else {"ok": True, "result": self.result}
 
     @property
@@ -75,10 +177,11 @@ class _Outcome:
 class HttpServer:
     """Listens on loopback. Methods of Telegram that are not in the tables answer 404."""
 
-    def __init__(self, token: str, api: MethodContext, faults: Faults, limits: FloodLimits) -> None:
+    def __init__(self, token: str, api: State, failures: Faults, limits: FloodLimits) -> None:
         self._token = token
         self._api = api
-        self._faults = faults
+        api.webhook.execute = self.execute_internal
+        self._faults = failures
         self._limits = limits
         self._runner: web.AppRunner | None = None
         self.calls: deque[ApiCall] = deque(maxlen=REMEMBERED)
@@ -95,10 +198,7 @@ class HttpServer:
             app.router.add_route(method, path, guarded(handler, _forbidden))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = await listen(self._runner, port)
         self._api.updates.stop(False)
         return self.url
 
@@ -111,14 +211,14 @@ class HttpServer:
 
     def cut(self) -> int:
         """Reset every open connection, with requests in progress too. Returns how many connections there were."""
-        return broken_connections.reset_all(self._runner)
+        return faults.reset_all(self._runner)
 
     # --- methods ------------------------------------------------------------------------------------------------------
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         if refused := self._stranger(request):
             return refused
-        started = self._api.state.clock.monotonic()
+        started = self._api.clock.monotonic()
         given = request.match_info["method"]
         name = METHODS.get(given.lower(), (given,))[0]
         try:
@@ -137,7 +237,7 @@ class HttpServer:
         outcome = await self.execute(call)
         self._record(call, outcome, started)
         if self._api.distance and name != "getUpdates":
-            await self._api.state.clock.sleep(self._api.distance)
+            await self._api.clock.sleep(self._api.distance)
         return _json(outcome.status, outcome.body())
 
     async def execute(self, call: Call) -> _Outcome:
@@ -153,7 +253,7 @@ class HttpServer:
             return _Outcome(error=error)
         return _Outcome(result, applied=True)
 
-    async def execute_internal(self, body: dict[str, Any]) -> None:
+    async def execute_internal(self, body: Json) -> None:
         """Carry out a method that the bot wrote into its answer to a webhook.
 
         Methods that read something or change the delivery of updates are ignored, as on the real server.
@@ -162,34 +262,44 @@ class HttpServer:
         if name.lower().startswith("get") or name.lower() in INTERNAL:
             return
         call = Call(name, {key: value for key, value in body.items() if key != "method"})
-        started = self._api.state.clock.monotonic()
+        started = self._api.clock.monotonic()
         self._record(call, await self.execute(call), started)
 
     def _limit(self, call: Call) -> None:
-        chat = self._api.state.chats.get(call.chat_id or 0)
+        chat = self._api.chats.get(call.chat_id or 0)
         if chat is None:
             return
         if call.method.startswith("editMessage") and call.integer("message_id") not in chat.messages:
             return  # the server reads a message before it edits it
-        now = self._api.state.clock.monotonic()
+        now = self._api.clock.monotonic()
         if seconds := self._limits.wait(call.method, chat.id, chat.private, now, call.parts):
             raise too_many(seconds)
 
     async def _delay(self, fault: Fault | None) -> None:
         seconds = self._faults.shares["latency_ms"] / 1000 + (fault.delay if fault else 0.0)
         if seconds:
-            await self._api.state.clock.sleep(seconds)
+            await self._api.clock.sleep(seconds)
 
     def _record(self, call: Call, outcome: _Outcome, started: float, fault: Fault | None = None) -> None:
-        clock, hub = self._api.state.clock, self._api.state.hub
-        status = fault.status if fault else outcome.status
-        error = fault.error if fault and status else outcome.error
+        clock, hub = self._api.clock, self._api.hub
+        status = (0 if fault.cut or fault.raw else fault.status) if fault else outcome.status
+        error = error_of(fault) if fault and status else outcome.error
         description, now = error.description if error else "", clock.monotonic()
         sizes = {name: len(upload.data) for name, upload in call.files.items()}
-        self.calls.append(ApiCall(
-            method=call.method, params=call.params, status=status, at=clock.time(), monotonic=now, chat_id=call.chat_id,
-            applied=outcome.applied, result=outcome.result, description=description, files=sizes,
-        ))  # fmt: skip
+        self.calls.append(
+            ApiCall(
+                method=call.method,
+                params=call.params,
+                status=status,
+                at=clock.time(),
+                monotonic=now,
+                chat_id=call.chat_id,
+                applied=outcome.applied,
+                result=outcome.result,
+                description=description,
+                files=sizes,
+            )
+        )
         if call.method == "getUpdates" and status == 200:
             hub.touch()
             return
@@ -210,7 +320,7 @@ class HttpServer:
         if fault is not None and fault.fails:
             return _fail(request, fault)
         path = request.match_info["path"]
-        file = next((file for file in self._api.state.files.values() if file.path == path), None)
+        file = next((file for file in self._api.files.values() if file.path == path), None)
         if file is None:
             return _error(404, "Not Found")
         return web.Response(body=file.data, content_type="application/octet-stream")
@@ -223,7 +333,7 @@ class HttpServer:
         return _error(401, "Unauthorized") if TOKEN.fullmatch(token) else _error(404, "Not Found")
 
 
-def _json(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
+def _json(status: int, body: Json, headers: Mapping[str, str] | None = None) -> web.Response:
     waits = {"Retry-After": str(body["parameters"]["retry_after"])} if status == 429 and "parameters" in body else {}
     headers = waits if headers is None else headers
     return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json", headers=headers)
@@ -241,15 +351,29 @@ async def _not_found(_request: web.Request) -> web.Response:
     return _error(404, "Not Found")
 
 
+def error_of(fault: Fault) -> ApiError:
+    """The answer with `ok: false` that a fault describes."""
+    parameters = dict(fault.parameters)
+    if fault.status == 429 and not fault.description:
+        wait = parameters.setdefault("retry_after", 3)
+        return ApiError(429, too_many(wait).description, parameters)
+    return ApiError(fault.status, fault.description or DESCRIPTIONS.get(fault.status, DESCRIPTIONS[500]), parameters)
+
+
 def _fail(request: web.Request, fault: Fault) -> web.Response:
-    """Answer with the failure that the fault describes."""
     transport = request.transport
     if transport is not None and fault.raw:
         transport.write(fault.raw)
         transport.close()
-    elif transport is not None and fault.reset:
-        broken_connections.reset(transport)
+    elif fault.cut:
+        faults.reset(transport)
     if fault.body:
         kind = {} if "content-type" in map(str.lower, fault.headers) else {"Content-Type": "application/json"}
-        return web.Response(status=fault.code, body=fault.body, headers={**kind, **fault.headers})
-    return _json(fault.code or 500, fault.error.body(), fault.headers)
+        return web.Response(status=fault.status, body=fault.body, headers={**kind, **fault.headers})
+    return _json(fault.status or 500, error_of(fault).body(), fault.headers)
+
+
+DESCRIPTIONS = {status.value: status.phrase for status in HTTPStatus} | {
+    409: OTHER_POLL,
+    413: "Request Entity Too Large",
+}

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
-from bot.sandbox.telegram.context import QUERY_LIFE, MethodContext, Press
-from bot.sandbox.telegram.files import FOLDERS, FileKind
+from bot.sandbox.guard import Json
+from bot.sandbox.telegram.call import KINDS, FileKind
+from bot.sandbox.telegram.chats import COLORS, FIRST_GROUP, Chat, Message, Person, Press, Topic
 from bot.sandbox.telegram.markup.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE, member
-from bot.sandbox.telegram.methods.copies import forwarded, may_forward
 from bot.sandbox.telegram.methods.edit import react
-from bot.sandbox.telegram.state import COLORS, FIRST_GROUP, Chat, Message, Person
+from bot.sandbox.telegram.methods.send import forwarded, may_forward
+from bot.sandbox.telegram.state import QUERY_LIFE, State
 
 LEAST_PIECE = 3_950  # characters: a bot takes a shorter message for a whole one
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
@@ -31,17 +32,24 @@ class PeopleActions:
     does not exist.
     """
 
-    def __init__(self, api: MethodContext) -> None:
-        self.api = api
-        self.state = api.state
-        self.updates = api.updates
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.updates = state.updates
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def say(
-        self, chat_id: int, text: str, user_id: int | None = None, thread_id: int = 0, reply_to: int | None = None,
-        *, anonymous: bool = False, channel: str = "", aloud: bool = False,
-    ) -> Message:  # fmt: skip
+        self,
+        chat_id: int,
+        text: str,
+        user_id: int | None = None,
+        thread_id: int = 0,
+        reply_to: int | None = None,
+        *,
+        anonymous: bool = False,
+        channel: str = "",
+        aloud: bool = False,
+    ) -> Message:
         """Write a message and return it.
 
         A text of more than 4,096 characters is split into several messages, between words as clients do; the last one
@@ -55,7 +63,7 @@ class PeopleActions:
         if not (chat.private or anonymous or aloud) and self._is_unseen(text):
             return self.whisper(chat_id, text, sender, thread_id)
         for piece in _pieces(text):
-            content: dict[str, Any] = {"text": piece}
+            content: Json = {"text": piece}
             if anonymous:
                 content |= {"from": ANONYMOUS, "sender_chat": self.state.head(chat)}
             elif channel:
@@ -81,7 +89,7 @@ class PeopleActions:
         """Whether the bot's menu for groups, or for all chats, declares the command in `text` as ephemeral."""
         word = text.split(maxsplit=1)[0].partition("@")[0] if text.strip() else ""
         menus = [self.state.commands.get(scope, {}) for scope in (GROUP_SCOPE, DEFAULT_SCOPE)]
-        return self.api.ephemeral and any(
+        return self.state.ephemeral and any(
             f"/{row['command']}" == word and row.get("is_ephemeral") for menu in menus for row in menu.get("", [])
         )
 
@@ -108,19 +116,29 @@ class PeopleActions:
         return fresh
 
     def upload(
-        self, chat_id: int, data: bytes, kind: FileKind = "photo",
-        *, name: str = "", mime: str = "", caption: str = "", user_id: int | None = None, thread_id: int = 0,
-        reply_to: int | None = None, duration: int = 1, group: str = "",
-    ) -> Message:  # fmt: skip
+        self,
+        chat_id: int,
+        data: bytes,
+        kind: FileKind = "photo",
+        *,
+        name: str = "",
+        mime: str = "",
+        caption: str = "",
+        user_id: int | None = None,
+        thread_id: int = 0,
+        reply_to: int | None = None,
+        duration: int = 1,
+        group: str = "",
+    ) -> Message:
         """Send a file of any kind; the `name` of a still sticker is its emoji.
 
         `duration` is in seconds; messages with one `group` are an album. Raises `ApiError` for a photo that Telegram
         would not take.
         """
         chat, sender = self._place(chat_id, user_id)
-        if kind not in FOLDERS:
+        if kind not in KINDS:
             raise ValueError(f"can't upload a {kind}")
-        content: dict[str, Any] = {kind: self.state.keep_file(kind, data, name=name, mime=mime, duration=duration)}
+        content: Json = {kind: self.state.keep_file(kind, data, name=name, mime=mime, duration=duration)}
         if caption := caption[:CAPTION_LIMIT]:
             content |= {"caption": caption, **_found(caption, "caption_entities")}
         if group:
@@ -128,22 +146,33 @@ class PeopleActions:
         return self._send(chat, sender, content, thread_id, reply_to or 0)
 
     def album(
-        self, chat_id: int, photos: Sequence[bytes], caption: str = "",
-        *, user_id: int | None = None, thread_id: int = 0, caption_on: int = 0,
-    ) -> list[Message]:  # fmt: skip
+        self,
+        chat_id: int,
+        photos: Sequence[bytes],
+        caption: str = "",
+        *,
+        user_id: int | None = None,
+        thread_id: int = 0,
+        caption_on: int = 0,
+    ) -> list[Message]:
         """Send photos as one album: one update for each photo, one `media_group_id` for all.
 
         `caption_on` is the index of the photo that carries the caption.
         """
-        album: dict[str, Any] = {"group": str(10_000_000_000 + self.state.serial), "thread_id": thread_id}
+        album: Json = {"group": str(10_000_000_000 + self.state.serial), "thread_id": thread_id}
         captions = [caption if number == caption_on else "" for number in range(len(photos))]
         rows = zip(photos, captions, strict=True)
         return [self.upload(chat_id, data, caption=words, user_id=user_id, **album) for data, words in rows]
 
     def send(
-        self, chat_id: int, content: dict[str, Any],
-        *, user_id: int | None = None, thread_id: int = 0, reply_to: int | None = None,
-    ) -> Message:  # fmt: skip
+        self,
+        chat_id: int,
+        content: Json,
+        *,
+        user_id: int | None = None,
+        thread_id: int = 0,
+        reply_to: int | None = None,
+    ) -> Message:
         """Send a message of any other kind: `content` are its fields, for example {"location": …} or {"poll": …}."""
         chat, sender = self._place(chat_id, user_id)
         return self._send(chat, sender, content, thread_id, reply_to or 0)
@@ -185,8 +214,8 @@ class PeopleActions:
         """
         chat, sender = self._place(chat_id, user_id)
         query_id = f"{4_000_000_000_000 + int(self.state.unique().rpartition('x')[2])}"
-        self.api.queries[query_id] = (sender, self.state.clock.time() + QUERY_LIFE)
-        self.api.presses[query_id] = Press(sender, chat.id, self.state.clock.time(), unseen)
+        self.state.queries[query_id] = (sender, self.state.clock.time() + QUERY_LIFE)
+        self.state.presses[query_id] = Press(sender, chat.id, self.state.clock.time(), unseen)
         gone = {"chat": self.state.head(chat), "message_id": message_id, "date": 0}
         messages = chat.unseen if unseen else chat.messages
         query = {
@@ -222,7 +251,7 @@ class PeopleActions:
         chat, sender = self._place(chat_id, user_id)
         if message_id not in chat.messages:
             raise ValueError("there is no such message")
-        before = react(self.api, chat, message_id, sender, emoji)
+        before = react(self.state, chat, message_id, sender, emoji)
         payload = {
             "chat": self.state.head(chat),
             "message_id": message_id,
@@ -235,7 +264,7 @@ class PeopleActions:
 
     # --- topics -------------------------------------------------------------------------------------------------------
 
-    def topic(self, chat_id: int, user_id: int | None = None, name: str = "") -> dict[str, Any]:
+    def topic(self, chat_id: int, user_id: int | None = None, name: str = "") -> Json:
         """Create a topic and return it as the page shows it.
 
         Without `name` the client makes one up and the bot is expected to rename the topic.
@@ -250,16 +279,12 @@ class PeopleActions:
     def close_topic(self, chat_id: int, thread_id: int, closed: bool = True, user_id: int | None = None) -> None:
         """Close a topic, or with `closed` False open it again. The bot is told."""
         chat, sender = self._place(chat_id, user_id)
-        if thread_id not in chat.topics:
-            raise ValueError("there is no such topic")
-        self._tell(chat, sender, "message", self.state.close_topic(chat, chat.topics[thread_id], sender, closed))
+        self._tell(chat, sender, "message", self.state.close_topic(chat, _topic(chat, thread_id), sender, closed))
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
         """Delete a topic with all its messages. The bot is not told."""
         chat, _ = self._place(chat_id, None)
-        if thread_id not in chat.topics:
-            raise ValueError("there is no such topic")
-        self.state.drop_topic(chat, thread_id)
+        self.state.drop_topic(chat, _topic(chat, thread_id).id)
 
     def delete(self, chat_id: int, message_id: int) -> None:
         """Delete a message for everybody. The bot is not told."""
@@ -267,17 +292,20 @@ class PeopleActions:
 
     # --- chats --------------------------------------------------------------------------------------------------------
 
-    def person(
-        self, title: str, language_code: str = "", user_id: int | None = None, *, is_bot: bool = False
-    ) -> dict[str, Any]:
+    def person(self, title: str, language_code: str = "", user_id: int | None = None, *, is_bot: bool = False) -> Json:
         """Add a person, or another bot, with a private chat. Returns the chat as the page shows it."""
         number = user_id or max([1000, *self.state.people]) + 1
         return self.state.add_person(Person(number, title, "", language_code, is_bot=is_bot)).view()
 
     def group(
-        self, title: str, members: Sequence[int] = (),
-        *, type: Literal["group", "supergroup"] = "supergroup", is_forum: bool = False, chat_id: int | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
+        self,
+        title: str,
+        members: Sequence[int] = (),
+        *,
+        type: Literal["group", "supergroup"] = "supergroup",
+        is_forum: bool = False,
+        chat_id: int | None = None,
+    ) -> Json:
         """Add a group with the bot in it; the first of `members` owns it. Returns the chat as the page shows it."""
         people = list(members) or list(self.state.people)[:1]
         if unknown := [member for member in people if member not in self.state.people]:
@@ -310,7 +338,7 @@ class PeopleActions:
         Without rights the member is an administrator no more.
         """
         chat, owner = self._place(chat_id, None)
-        before = member(self.api, chat, user_id)
+        before = member(self.state, chat, user_id)
         chat.administrators.pop(user_id, None)
         if rights:
             chat.administrators[user_id] = list(rights)
@@ -319,7 +347,7 @@ class PeopleActions:
     def join(self, chat_id: int, user_id: int) -> Message:
         """Let a person, or another bot, come into a group. Returns the service message."""
         chat, _ = self._place(chat_id, user_id)
-        before = member(self.api, chat, user_id)
+        before = member(self.state, chat, user_id)
         chat.members.append(user_id)
         self._tell_member(chat, user_id, user_id, before)
         return self._send(chat, user_id, {"new_chat_members": [self.state.user(user_id)]}, 0, 0)
@@ -327,7 +355,7 @@ class PeopleActions:
     def leave(self, chat_id: int, user_id: int) -> Message:
         """Let a member leave a group. Returns the service message."""
         chat, _ = self._place(chat_id, user_id)
-        before = member(self.api, chat, user_id)
+        before = member(self.state, chat, user_id)
         chat.members.remove(user_id)
         chat.administrators.pop(user_id, None)
         self._tell_member(chat, user_id, user_id, before)
@@ -357,7 +385,7 @@ class PeopleActions:
         old.migrated_to = number
         return number
 
-    def push_raw(self, update: dict[str, Any]) -> int:
+    def push_raw(self, update: Json) -> int:
         """Queue any update, however hostile, and return its id. An `update_id` is added if it has none."""
         return self.updates.add_raw(update)
 
@@ -375,10 +403,8 @@ class PeopleActions:
             raise ValueError(f"there is no user {sender}")
         return chat, sender
 
-    def _send(self, chat: Chat, sender: int, content: dict[str, Any], thread_id: int, reply_to: int) -> Message:
-        if thread_id and thread_id not in chat.topics:
-            raise ValueError("there is no such topic")
-        if thread_id and chat.topics[thread_id].is_closed and not chat.lets(sender, "can_manage_topics"):
+    def _send(self, chat: Chat, sender: int, content: Json, thread_id: int, reply_to: int) -> Message:
+        if thread_id and _topic(chat, thread_id).is_closed and not chat.lets(sender, "can_manage_topics"):
             raise ValueError("the topic is closed")
         message = self.state.post(chat, sender, content, thread_id=thread_id, reply_to=reply_to)
         self._tell(chat, sender, "message", message)
@@ -403,32 +429,32 @@ class PeopleActions:
         service = not any(name in message for name in ("text", "photo", "document", "voice", "video_note", "sticker"))
         return replied or for_me or service or f"@{self.state.profile.username}".lower() in text.lower()
 
-    def _tell_member(self, chat: Chat, sender: int, user_id: int, before: dict[str, Any]) -> None:
+    def _tell_member(self, chat: Chat, sender: int, user_id: int, before: Json) -> None:
         """Queue chat_member, which only an administrator is told: the status of a member has changed."""
         if chat.administers:
-            change = {"old_chat_member": before, "new_chat_member": member(self.api, chat, user_id)}
-            head = {
-                "chat": self.state.head(chat),
-                "from": self.state.user(sender),
-                "date": int(self.state.clock.time()),
-            }
-            self.updates.add("chat_member", head | change, lane=f"chat {chat.id}")
+            self._tell_change("chat_member", chat, sender, before, member(self.state, chat, user_id))
 
     def _member(self, chat: Chat, sender: int, status: str) -> None:
         """Queue my_chat_member: the bot's own status in a chat has changed."""
         bot = {"user": self.state.profile.user()}
         kicked, member = {"status": "kicked", **bot, "until_date": 0}, {"status": "member", **bot}
-        payload = {
-            "chat": self.state.head(chat),
-            "from": self.state.user(sender),
-            "date": int(self.state.clock.time()),
-            "old_chat_member": member if status in ("kicked", "administrator") else kicked,
-            "new_chat_member": kicked if status == "kicked" else {"status": status, **bot},
-        }
-        self.updates.add("my_chat_member", payload, lane=f"chat {chat.id}")
+        before = member if status in ("kicked", "administrator") else kicked
+        after = kicked if status == "kicked" else {"status": status, **bot}
+        self._tell_change("my_chat_member", chat, sender, before, after)
+
+    def _tell_change(self, kind: str, chat: Chat, sender: int, before: Json, after: Json) -> None:
+        payload = {"chat": self.state.head(chat), "from": self.state.user(sender), "date": int(self.state.clock.time())}
+        payload |= {"old_chat_member": before, "new_chat_member": after}
+        self.updates.add(kind, payload, lane=f"chat {chat.id}")
 
 
-def _found(text: str, name: str = "entities") -> dict[str, Any]:
+def _topic(chat: Chat, thread_id: int) -> Topic:
+    if thread_id not in chat.topics:
+        raise ValueError("there is no such topic")
+    return chat.topics[thread_id]
+
+
+def _found(text: str, name: str = "entities") -> Json:
     """The entities that Telegram finds in a text by itself, as the field `name`; nothing if it finds none."""
     return {name: entities} if (entities := detect(text)) else {}
 

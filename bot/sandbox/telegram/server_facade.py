@@ -15,16 +15,14 @@ from typing import Any, TypeVar
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.faults import TELEGRAM_SHARES, Fault, Faults, PlannedFault
+from bot.sandbox.guard import Json
 from bot.sandbox.telegram.business import BusinessActions
-from bot.sandbox.telegram.context import MethodContext
-from bot.sandbox.telegram.faults import Fault, Faults, PlannedFault
-from bot.sandbox.telegram.flood_limits import FloodLimits, Limits
-from bot.sandbox.telegram.http import ApiCall, HttpServer
+from bot.sandbox.telegram.chats import FIRST_GROUP, Chat, Message, Person, Profile
+from bot.sandbox.telegram.http import ApiCall, FloodLimits, HttpServer, Limits
 from bot.sandbox.telegram.markup.rich import plain
 from bot.sandbox.telegram.people import PeopleActions
-from bot.sandbox.telegram.state import FIRST_GROUP, Chat, Message, Person, Profile, State
-from bot.sandbox.telegram.updates import UpdateQueue
-from bot.sandbox.telegram.webhook import Webhook
+from bot.sandbox.telegram.state import State
 
 T = TypeVar("T")
 
@@ -41,30 +39,33 @@ class Telegram(PeopleActions):
 
     Without `token` the server makes one that nobody can guess. `limits` False switches the flood limits off, so the bot
     may send as fast as it likes. `topics` allows topics in private chats. `seed` makes random faults and webhook pauses
-    repeatable. The rules in `api` (see `MethodContext`), `updates.careful` and `state.profile` may be changed at any
-    time.
+    repeatable. The rules in `state` (see `State`), `updates.careful` and `state.profile` may be changed at any time.
 
     All times come from `clock`. Its `sleep` must really wait: a clock that jumps would end every draft and every poll
     at once.
     """
 
     def __init__(
-        self, token: str = "",
-        *, clock: Clock | None = None, hub: Hub | None = None, limits: Limits | bool = True, topics: bool = False,
-        username: str = "govorun_sandbox_bot", seed: int | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        token: str = "",
+        *,
+        clock: Clock | None = None,
+        hub: Hub | None = None,
+        limits: Limits | bool = True,
+        topics: bool = False,
+        username: str = "govorun_sandbox_bot",
+        seed: int | None = None,
+    ) -> None:
         self.clock = clock = clock or SystemClock()
         self.token = token = token or f"{BOT}:{secrets.token_urlsafe(26)}"
         self.hub = hub or Hub(clock)
-        state = State(Profile(int(token.partition(":")[0]), username, topics), clock, self.hub)
-        updates = UpdateQueue(clock, self.hub)
         chance = random.Random(seed)  # noqa: S311 - chances of faults, no secret
-        self.webhook = Webhook(clock, self.hub, updates, self._from_webhook, chance=chance)
-        super().__init__(MethodContext(state, updates, self.webhook))
-        self.business = BusinessActions(self.api)
-        self.faults = Faults(chance)
+        state = State(Profile(int(token.partition(":")[0]), username, topics), clock, self.hub, chance)
+        super().__init__(state)
+        self.webhook, self.business = state.webhook, BusinessActions(state)
+        self.faults = Faults(TELEGRAM_SHARES, chance)
         self.limits = FloodLimits(limits)
-        self._server = HttpServer(token, self.api, self.faults, self.limits)
+        self._server = HttpServer(token, state, self.faults, self.limits)
         self._reaper: asyncio.Task[None] | None = None
         for person in PEOPLE:
             state.add_person(replace(person))
@@ -133,7 +134,7 @@ class Telegram(PeopleActions):
         return [text_of(one) for one in self.unseen(chat_id, user_id) if one["from"]["id"] == mine]
 
     @property
-    def drafts(self) -> list[dict[str, Any]]:
+    def drafts(self) -> list[Json]:
         """The drafts that people see now, as the page shows them."""
         return [draft.view() for draft in self.state.live_drafts()]
 
@@ -150,7 +151,7 @@ class Telegram(PeopleActions):
     @property
     def remarks(self) -> list[str]:
         """What the server would have changed silently in the bot's texts, such as overlapping or too many entities."""
-        return self.api.remarks
+        return self.state.remarks
 
     @property
     def pending(self) -> int:
@@ -163,7 +164,7 @@ class Telegram(PeopleActions):
         """
         return await self.hub.wait_for(predicate, timeout)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> Json:
         """The people, chats, messages, drafts and commands that the page shows when it is opened."""
         state = self.state
         return {
@@ -182,22 +183,33 @@ class Telegram(PeopleActions):
 
     # --- failing ------------------------------------------------------------------------------------------------------
 
-    def fail_next(self, method: str, *, times: int | None = 1, chat_id: int | None = None, **how: Any) -> PlannedFault:
+    def fail_next(
+        self,
+        method: str,
+        *,
+        code: int = 500,
+        reset: bool = False,
+        times: int | None = 1,
+        chat_id: int | None = None,
+        **how: Any,
+    ) -> PlannedFault:
         """Make the next calls of `method` fail; "*" means any method, "file" the download of a file.
 
+        `code` is the HTTP status of the answer (0: the call is only delayed); `reset` cuts the connection instead.
         `Fault` explains `how`. Call `remove()` on the returned fault to end it early.
         """
-        return self.faults.add(PlannedFault(method, Fault(**how), times, chat_id))
+        fault = Fault(code, cut="reset" if reset else "", **how)
+        return self.faults.add(PlannedFault(method, fault, times, chat_id))
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> Json:
         """The people, chats, files, commands and unconfirmed updates as JSON. Drafts, faults and the webhook are left
         out.
         """
         return {"state": self.state.dump(), "updates": self.updates.dump()}
 
-    def load(self, data: dict[str, Any]) -> None:
+    def load(self, data: Json) -> None:
         """Replace people, chats, files, commands and updates by what `dump` returned."""
         self.state.load(data["state"])
         self.updates.load(data["updates"])
@@ -216,9 +228,6 @@ class Telegram(PeopleActions):
         self.hub.publish("reset")
 
     # --- inside -------------------------------------------------------------------------------------------------------
-
-    async def _from_webhook(self, body: dict[str, Any]) -> None:
-        await self._server.execute_internal(body)
 
     async def _expire_drafts(self) -> None:
         """Remove each draft 30 s after its last update and tell the page."""
@@ -246,7 +255,7 @@ def find_button(messages: Sequence[Message], label: str) -> tuple[int, str]:
     raise AssertionError(f"there is no button {label!r}; there are {[button['text'] for _, button in buttons]}")
 
 
-def buttons_of(message: Message) -> Sequence[dict[str, Any]]:
+def buttons_of(message: Message) -> Sequence[Json]:
     """The inline buttons of a Bot API Message, row after row, in one list."""
     rows = message.get("reply_markup", {}).get("inline_keyboard", [])
     return [button for row in rows for button in row]

@@ -1,216 +1,47 @@
-"""All data of the sandbox's Telegram: people, chats, messages, drafts, files, commands. Begin with `State`.
+"""The state of the sandbox's Telegram: people, chats, messages, drafts, files, commands. Begin with `State`.
 
-Messages are stored as Bot API objects, so a test and the page see what the bot sees. Every change is published to the
-hub.
+Every change is published to the hub.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+import random
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import count
 from typing import Any
 
 from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.telegram.call import ApiError, bad
-from bot.sandbox.telegram.files import FileKind, StoredFile, stored
+from bot.sandbox.guard import Json
+from bot.sandbox.telegram.call import ApiError, Call, FileKind, StoredFile, bad, stored
+from bot.sandbox.telegram.chats import Chat, Connection, Draft, Message, Person, Press, Profile, Topic, picked
+from bot.sandbox.telegram.updates import UpdateQueue
+from bot.sandbox.telegram.webhook import Webhook
 
-Message = dict[str, Any]
-
-DRAFT_LIFE = 30.0
-COLORS = (7322096, 16766590, 13338331, 9367192, 16749490, 16478047)
-FIRST_GROUP = -1001000000001
-
-
-@dataclass(slots=True)
-class Person:
-    """A Telegram user. `blocked`: this person has blocked the bot; `no_voices`: this person takes no voice messages;
-    `is_bot`: this is another bot.
-    """
-
-    id: int
-    first_name: str
-    username: str = ""
-    language_code: str = ""
-    blocked: bool = False
-    no_voices: bool = False
-    is_bot: bool = False
-
-    @property
-    def phone(self) -> str:
-        """The telephone number that the person shares."""
-        return f"+7900{self.id:07d}"
-
-    def user(self) -> dict[str, Any]:
-        """The person as a Bot API User."""
-        user = {"id": self.id, "is_bot": self.is_bot, "first_name": self.first_name}
-        named = {"username": self.username, "language_code": self.language_code}
-        return user | {name: value for name, value in named.items() if value}
-
-    def view(self) -> dict[str, Any]:
-        """The person as the page shows it."""
-        return {**self.user(), "blocked": self.blocked}
-
-
-@dataclass(slots=True)
-class Topic:
-    """A topic of a chat. `is_name_implicit`: the client made up the name, and the bot is expected to change it.
-
-    `creator` is the id of the user who made it. In a closed topic only those write who may manage topics.
-    """
-
-    id: int
-    name: str
-    icon_color: int = COLORS[0]
-    is_name_implicit: bool = False
-    creator: int = 0
-    is_closed: bool = False
-
-    def view(self) -> dict[str, Any]:
-        """The topic as the page shows it."""
-        return picked(self, "id", "name", "icon_color")
-
-
-@dataclass(slots=True)
-class Chat:
-    """A chat with its messages by id, oldest first.
-
-    `members` are the ids of people; the first one owns the group. `has_bot`: the bot is a member; `administers`: it is
-    an administrator, with all rights but those in `lacks` (the Bot API's names). `administrators` are the members who
-    were promoted, with their rights. `migrated_to` is the new id of a group that became a supergroup. `protects`: what
-    is sent here can't be copied or forwarded. `pinned` are the ids of pinned messages. `connection` is the business
-    connection through which the bot sees the chat, "" for none. `unseen` holds the ephemeral messages, which only one
-    member and the bot see; their ids are counted separately and reused. `reply_keyboard` has rows of the Bot
-    API's KeyboardButton.
-    """
-
-    id: int
-    type: str
-    title: str
-    members: list[int]
-    is_forum: bool = False
-    connection: str = ""
-    has_bot: bool = field(default=True, init=False)
-    migrated_to: int = field(default=0, init=False)
-    administers: bool = field(default=False, init=False)
-    lacks: list[str] = field(default_factory=list, init=False)
-    administrators: dict[int, list[str]] = field(default_factory=dict, init=False)
-    protects: bool = field(default=False, init=False)
-    pinned: list[int] = field(default_factory=list, init=False)
-    last_id: int = field(default=0, init=False)
-    topics: dict[int, Topic] = field(default_factory=dict, init=False)
-    messages: dict[int, Message] = field(default_factory=dict, init=False)
-    unseen: dict[int, Message] = field(default_factory=dict, init=False)
-    reactions: dict[int, dict[str, list[int]]] = field(default_factory=dict, init=False)
-    reply_keyboard: list[list[dict[str, Any]]] = field(default_factory=list, init=False)
-
-    @property
-    def private(self) -> bool:
-        """Whether this is the private chat of one person with the bot."""
-        return self.type == "private"
-
-    def lets_bot(self, right: str) -> bool:
-        """Whether the bot has a right here, by the Bot API's name. In a private chat no right is asked for."""
-        return self.private or (self.administers and right not in self.lacks)
-
-    def lets(self, user_id: int, right: str) -> bool:
-        """Whether a person has a right here, by the Bot API's name. The owner has them all."""
-        return self.private or user_id == self.members[0] or right in self.administrators.get(user_id, ())
-
-    def view(self) -> dict[str, Any]:
-        """The chat as the page shows it."""
-        topics = [topic.view() for topic in self.topics.values()]
-        names = ("id", "type", "title", "members", "is_forum", "administers", "reply_keyboard")
-        return picked(self, *names) | {"topics": topics}
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What the bot shows in a private chat while it writes an answer.
-
-    `until` is the monotonic time at which the draft disappears. `can_stop` shows a Stop button; with `keep_on_stop` the
-    draft stays visible after a press of it. `thinking`: the draft has no content yet.
-    """
-
-    chat_id: int
-    thread_id: int
-    draft_id: int
-    text: str
-    entities: list[dict[str, Any]]
-    rich_message: dict[str, Any] | None
-    can_stop: bool
-    keep_on_stop: bool
-    thinking: bool
-    until: float
-
-    def view(self) -> dict[str, Any]:
-        """The draft as the page shows it."""
-        return picked(self, *(one.name for one in fields(self) if one.name != "until"))
-
-
-@dataclass(slots=True)
-class Profile:
-    """The bot as BotFather set it up. With `privacy` the bot sees in groups only what is meant for it.
-
-    `topics` switches topics in private chats on; with `people_make_topics` people may make some there too. `business`:
-    people may connect their accounts to the bot.
-    """
-
-    id: int
-    username: str
-    topics: bool = False
-    first_name: str = "Govorun"
-    privacy: bool = False
-    people_make_topics: bool = True
-    business: bool = False
-
-    def user(self) -> dict[str, Any]:
-        """The bot as a Bot API User."""
-        return {"id": self.id, "is_bot": True, "first_name": self.first_name, "username": self.username}
-
-    def me(self) -> dict[str, Any]:
-        """The bot as getMe returns it."""
-        never = ("supports_inline_queries", "has_main_web_app")
-        people_make = self.topics and self.people_make_topics
-        topics = {"has_topics_enabled": self.topics, "allows_users_to_create_topics": people_make}
-        reads = {
-            "can_join_groups": True,
-            "can_connect_to_business": self.business,
-            "can_read_all_group_messages": not self.privacy,
-        }
-        return {**self.user(), **reads, **dict.fromkeys(never, False), **topics}
-
-
-@dataclass(slots=True)
-class Connection:
-    """A business connection: the bot answers in the private chats of its `owner`, as far as the `rights` let it.
-
-    `heard` is when each person last wrote to the owner (Unix time). The account counts its own message ids.
-    """
-
-    id: str
-    owner: int
-    rights: list[str]
-    date: int
-    is_enabled: bool = True
-    last_id: int = field(default=0, init=False)
-    chats: dict[int, Chat] = field(default_factory=dict, init=False)
-    heard: dict[int, float] = field(default_factory=dict, init=False)
-
-    def view(self, user: dict[str, Any]) -> dict[str, Any]:
-        """The connection as a BusinessConnection; `user` is its owner."""
-        rights = dict.fromkeys(self.rights, True)
-        return {"user": user, "user_chat_id": self.owner, "rights": rights} | picked(self, "id", "date", "is_enabled")
+QUERY_LIFE = 150.0
+BUSINESS_WINDOW = 86_400.0  # seconds after a person's message in which the bot may answer for a connected account
 
 
 class State:
     """What the sandbox's Telegram knows: people, chats, messages, topics; and the basic changes of them, from which the
     methods of the Bot API and the acts of people are made.
+
+    `queries` are the button presses that wait for answerCallbackQuery: query id -> (user id, Unix time of the
+    deadline). `presses` are all presses, answered or not. `remarks` list what the server would have changed silently,
+    for tests that want none of it.
+
+    The rules: with `cross_edits` off, a rich message cannot be edited into a plain one, nor a plain one into a rich
+    one. `ephemeral` off is a server before Bot API 10.3: it sends ephemeral messages to everybody. With `short_edits`
+    an edit of an ephemeral message may have 1,024 characters only. The network takes `distance` seconds to bring an
+    answer to the bot.
     """
 
-    def __init__(self, profile: Profile, clock: Clock, hub: Hub) -> None:
+    cross_edits = ephemeral = True
+    short_edits = False
+    distance = 0.0
+
+    def __init__(self, profile: Profile, clock: Clock, hub: Hub, chance: random.Random) -> None:
         self.profile = profile
         self.clock = clock
         self.hub = hub
@@ -222,9 +53,16 @@ class State:
         self.with_reply_keyboard: set[tuple[int, int]] = set()  # nobody can edit these messages
         self.connections: dict[str, Connection] = {}
         self.files: dict[str, StoredFile] = {}
-        self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        self.commands: dict[str, dict[str, list[Json]]] = {}
         self.last_id = 0
         self.serial = 0
+        self.updates = UpdateQueue(clock, hub)
+        self.webhook = Webhook(clock, hub, self.updates, chance)
+        self.webhook_at = float("-inf")
+        self.presses: dict[str, Press] = {}
+        self.queries: dict[str, tuple[int, float]] = {}
+        self.remarks: list[str] = []
+        self.settings: dict[str, str] = {}
 
     # --- finding ------------------------------------------------------------------------------------------------------
 
@@ -260,11 +98,11 @@ class State:
             raise bad("TOPIC_CLOSED")
         return thread_id
 
-    def user(self, user_id: int) -> dict[str, Any]:
+    def user(self, user_id: int) -> Json:
         """The Bot API User of a person or of the bot."""
         return self.profile.user() if user_id == self.profile.id else self.people[user_id].user()
 
-    def head(self, chat: Chat) -> dict[str, Any]:
+    def head(self, chat: Chat) -> Json:
         """The Bot API Chat of a chat."""
         if chat.private:
             person = self.people[chat.id]
@@ -272,6 +110,54 @@ class State:
             return {"id": chat.id, "first_name": person.first_name, **name, "type": "private"}
         forum = {"is_forum": True} if chat.is_forum else {}
         return {"id": chat.id, "title": chat.title, "type": chat.type, **forum}
+
+    # --- what a call is about -----------------------------------------------------------------------------------------
+
+    def chat_of(self, call: Call) -> Chat:
+        """The chat of the call. Raises 400 if it is missing or unknown, 403 if the bot may not write there."""
+        if not call.text("chat_id"):
+            raise bad("chat_id is empty")
+        if call.text("business_connection_id") and not call.method.startswith(("copy", "forward")):
+            return self._business_chat(call)
+        return self.chat(call.integer("chat_id"))
+
+    def _business_chat(self, call: Call) -> Chat:
+        """The chat of a connected account. Raises 400 for a connection that is gone or a person who has not written
+        for a day, 403 without the right to answer.
+        """
+        connection, person = self.connections.get(call.text("business_connection_id")), call.integer("chat_id")
+        if connection is None or not connection.is_enabled:
+            raise bad("BUSINESS_CONNECTION_INVALID")
+        if "can_reply" not in connection.rights:
+            raise ApiError(403, "Forbidden: BOT_ACCESS_FORBIDDEN")
+        if self.clock.time() - connection.heard.get(person, float("-inf")) > BUSINESS_WINDOW:
+            raise bad("BUSINESS_PEER_USAGE_MISSING")
+        return self.business_chat(connection, person)
+
+    def place(self, call: Call) -> tuple[Chat, int]:
+        """The chat and the topic (0: none) of the call. Raises what `chat` raises, and 400 for an unknown topic."""
+        chat = self.chat_of(call)
+        return chat, self.thread(chat, call.integer("message_thread_id"))
+
+    def message_id(self, call: Call) -> int:
+        """The message id of the call. Raises 400 if it is missing."""
+        number = call.integer("message_id")
+        if not number:
+            raise bad("message identifier is not specified")
+        return number
+
+    def message_of(self, call: Call, purpose: str) -> tuple[Chat, int]:
+        """The chat and the id of the message that a call is about. Raises 400 for a message that is not there, with the
+        purpose of the call.
+        """
+        chat, number = self.chat_of(call), self.message_id(call)
+        if number not in chat.messages:
+            raise bad(f"message to {purpose} not found")
+        return chat, number
+
+    def remark(self, call: Call, remarks: list[str]) -> None:
+        """Store what the real server would have changed in the text of this call without saying so."""
+        self.remarks += [f"{call.method}: {remark}" for remark in remarks]
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -289,9 +175,17 @@ class State:
         return self.last_id
 
     def post(
-        self, chat: Chat, sender: int, content: dict[str, Any],
-        *, thread_id: int = 0, reply_to: int = 0, quote: str = "", receiver: int = 0, force_reply: bool = False,
-    ) -> Message:  # fmt: skip
+        self,
+        chat: Chat,
+        sender: int,
+        content: Json,
+        *,
+        thread_id: int = 0,
+        reply_to: int = 0,
+        quote: str = "",
+        receiver: int = 0,
+        force_reply: bool = False,
+    ) -> Message:
         """Add a message to a chat and return it. A message of the bot removes the draft in that chat and topic.
 
         With a `receiver` the message is ephemeral: only `sender` and `receiver` see it, one of whom is the bot.
@@ -319,7 +213,7 @@ class State:
         self.show(chat, message)
         return message
 
-    def put_reply_keyboard(self, chat: Chat, message: Message, keyboard: list[list[dict[str, Any]]]) -> None:
+    def put_reply_keyboard(self, chat: Chat, message: Message, keyboard: list[list[Json]]) -> None:
         """Show the reply keyboard that a message has brought, or none."""
         self.with_reply_keyboard.add((chat.id, message["message_id"]))
         chat.reply_keyboard = keyboard
@@ -453,7 +347,7 @@ class State:
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> Json:
         """People, chats, files, commands and counters as plain JSON; drafts and business connections are left out."""
         return {
             "people": [picked(person) for person in self.people.values()],
@@ -468,7 +362,7 @@ class State:
             **picked(self, "commands", "last_id", "serial"),
         }
 
-    def load(self, data: dict[str, Any]) -> None:
+    def load(self, data: Json) -> None:
         """Replace all data by what `dump` returned."""
         self.people = {item["id"]: Person(**item) for item in data["people"]}
         self.chats = {item["id"]: _load_chat(dict(item)) for item in data["chats"]}
@@ -479,14 +373,9 @@ class State:
         self.stopped.clear()
 
 
-def picked(value: Any, *names: str) -> dict[str, Any]:
-    """These fields of a dataclass (by default all) by their names. Values inside the fields stay as they are."""
-    return {name: getattr(value, name) for name in names or (one.name for one in fields(value))}
-
-
-def _load_chat(item: dict[str, Any]) -> Chat:
+def _load_chat(item: Json) -> Chat:
     chat = Chat(item["id"], item["type"], item["title"], item["members"])
-    contents: dict[str, Any] = {
+    contents: Json = {
         "topics": {topic["id"]: Topic(**topic) for topic in item["topics"]},
         "messages": {message["message_id"]: message for message in item["messages"]},
         "unseen": {message["ephemeral_message_id"]: message for message in item.get("unseen", [])},
@@ -496,3 +385,6 @@ def _load_chat(item: dict[str, Any]) -> Chat:
     for name, value in {**item, **contents}.items():
         setattr(chat, name, value)
     return chat
+
+
+Method = Callable[[State, Call], Any | Awaitable[Any]]

@@ -12,16 +12,18 @@ from typing import Any
 
 from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.guard import Json
 from bot.sandbox.telegram.call import ApiError
 
-KINDS = frozenset({
-    "message", "edited_message", "channel_post", "edited_channel_post", "business_connection", "business_message",
-    "edited_business_message", "deleted_business_messages", "guest_message", "message_reaction",
-    "message_reaction_count", "inline_query", "chosen_inline_result", "callback_query", "shipping_query",
-    "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer", "my_chat_member", "chat_member",
-    "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
-    "stopped_message_generation",
-})  # fmt: skip
+KINDS = frozenset(
+    """
+    message edited_message channel_post edited_channel_post business_connection business_message
+    edited_business_message deleted_business_messages guest_message message_reaction message_reaction_count
+    inline_query chosen_inline_result callback_query shipping_query pre_checkout_query purchased_paid_media poll
+    poll_answer my_chat_member chat_member chat_join_request chat_boost removed_chat_boost managed_bot subscription
+    stopped_message_generation
+    """.split()
+)
 DEFAULT_KINDS = KINDS - {"chat_member", "message_reaction", "message_reaction_count"}
 
 DAY = 86_400.0
@@ -32,7 +34,7 @@ LIVES = {
     "inline_query": 30.0,
     "chosen_inline_result": 600.0,
 }
-LONGEST_POLL = 50
+MAX_POLL = 50
 FIRST_UPDATE = 100_000_001
 BATCH_BYTES = 4 * 1024 * 1024
 
@@ -54,7 +56,7 @@ class PendingUpdate:
     update_id: int
     kind: str
     lane: str
-    body: dict[str, Any]
+    body: Json
     expires: float
     forced: bool = False
 
@@ -82,13 +84,13 @@ class UpdateQueue:
 
     # --- adding -------------------------------------------------------------------------------------------------------
 
-    def add(self, kind: str, payload: dict[str, Any], *, lane: str = "") -> int | None:
+    def add(self, kind: str, payload: Json, *, lane: str = "") -> int | None:
         """Queue an update and return its id, or None if the bot did not ask for this kind."""
         if kind not in self.allowed:
             return None
         return self._queue(self.next_id, kind, {kind: payload}, lane)
 
-    def add_raw(self, body: dict[str, Any]) -> int:
+    def add_raw(self, body: Json) -> int:
         """Queue any object as an update and return its id. An update id in it is kept, even one that was
         used before.
         """
@@ -97,7 +99,7 @@ class UpdateQueue:
         content = {name: value for name, value in body.items() if name != "update_id"}
         return self._queue(update_id, next(iter(content), ""), content, f"raw {update_id}", forced=True)
 
-    def _queue(self, update_id: int, kind: str, content: dict[str, Any], lane: str, *, forced: bool = False) -> int:
+    def _queue(self, update_id: int, kind: str, content: Json, lane: str, *, forced: bool = False) -> int:
         body = {"update_id": update_id, **content}
         expires = self._clock.time() + LIVES.get(kind, DAY)
         self._pending.append(PendingUpdate(update_id, kind, lane, body, expires=expires, forced=forced))
@@ -127,13 +129,13 @@ class UpdateQueue:
         """Remove all updates from the queue."""
         self.confirm(self.waiting())
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> Json:
         """The queue and the next update id as JSON."""
         names = ("update_id", "kind", "lane", "body", "expires")
         pending = [{name: getattr(item, name) for name in names} for item in self.waiting()]
         return {"pending": pending, "next_id": self.next_id}
 
-    def load(self, data: dict[str, Any]) -> None:
+    def load(self, data: Json) -> None:
         """Replace the queue by what `dump` returned."""
         self._pending = [PendingUpdate(**item) for item in data["pending"]]
         self.next_id = data["next_id"]
@@ -147,13 +149,13 @@ class UpdateQueue:
 
     # --- polling ------------------------------------------------------------------------------------------------------
 
-    async def poll(self, offset: int, limit: int, timeout: int) -> list[dict[str, Any]]:
+    async def poll(self, offset: int, limit: int, timeout: int) -> list[Json]:
         """Answer getUpdates. Updates below `offset` are confirmed first. Raises 409 if a webhook or another poll is
         active.
         """
         if self.webhook_active:
             raise await self._conflict(WEBHOOK_ACTIVE)
-        limit, timeout = self._guard(offset, min(max(limit, 1), 100), min(max(timeout, 0), LONGEST_POLL))
+        limit, timeout = self._guard(offset, min(max(limit, 1), 100), min(max(timeout, 0), MAX_POLL))
         self._confirm_below(offset)
         found = self._batch(limit)
         if found or not timeout or self._stopping:
@@ -161,7 +163,7 @@ class UpdateQueue:
         self._wake(OTHER_POLL)
         return await self._wait(limit, timeout)
 
-    async def _wait(self, limit: int, timeout: int) -> list[dict[str, Any]]:
+    async def _wait(self, limit: int, timeout: int) -> list[Json]:
         poll: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._poll = poll
         sleep = asyncio.ensure_future(self._clock.sleep(timeout))
@@ -214,8 +216,8 @@ class UpdateQueue:
         elif 0 < offset <= self.next_id:
             self.confirm(item for item in self._pending if item.update_id < offset and not item.forced)
 
-    def _batch(self, limit: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+    def _batch(self, limit: int) -> list[Json]:
+        found: list[Json] = []
         size = 0
         for item in self.waiting()[:limit]:
             size += len(json.dumps(item.body, ensure_ascii=False).encode("utf-8", "replace"))

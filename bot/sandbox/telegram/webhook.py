@@ -18,7 +18,7 @@ import aiohttp
 
 from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.guard import loads
+from bot.sandbox.guard import Json, loads
 from bot.sandbox.telegram.call import bad
 from bot.sandbox.telegram.updates import PendingUpdate, UpdateQueue
 
@@ -26,11 +26,11 @@ SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 ANSWER_DEADLINE = 60.0
-LONGEST_PAUSE = (60.0, 120.0)
-LONGEST_RETRY_AFTER = 3_600.0
+MAX_PAUSE = (60.0, 120.0)
+MAX_RETRY_AFTER = 3_600.0
 GONE_FOR = 23 * 3_600.0
 
-Execute = Callable[[dict[str, Any]], Awaitable[None]]
+Execute = Callable[[Json], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -51,11 +51,11 @@ class Target:
 class Webhook:
     """The webhook of the bot. `execute` carries out a method that the bot wrote into its answer."""
 
-    def __init__(self, clock: Clock, hub: Hub, updates: UpdateQueue, execute: Execute, chance: random.Random) -> None:
+    def __init__(self, clock: Clock, hub: Hub, updates: UpdateQueue, chance: random.Random) -> None:
+        self.execute: Execute = _ignore
         self._clock = clock
         self._hub = hub
         self._updates = updates
-        self._execute = execute
         self._random = chance
         self._target: Target | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,10 +80,10 @@ class Webhook:
             self._updates.interrupt()
             self._spawn(self._watch(self._target))
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> Json:
         """Return the state of the webhook as the Bot API's WebhookInfo."""
         target = self._target
-        info: dict[str, Any] = {"url": target.url if target else "", "has_custom_certificate": False}
+        info: Json = {"url": target.url if target else "", "has_custom_certificate": False}
         info["pending_update_count"] = len(self._updates.waiting())
         if target:
             info |= {"max_connections": target.connections, "ip_address": "127.0.0.1"}
@@ -133,7 +133,7 @@ class Webhook:
             if pause is None:
                 self._updates.confirm([item])
                 return
-            longest = self._random.uniform(*LONGEST_PAUSE)
+            longest = self._random.uniform(*MAX_PAUSE)
             backoff = 0.0 if failures == 0 else min(2.0**failures, longest)
             failures += 1
             self._hub.touch()
@@ -168,7 +168,7 @@ class Webhook:
         except ValueError:
             return
         if isinstance(body, dict) and isinstance(body.get("method"), str):
-            await self._execute(body)
+            await self.execute(body)
 
     def _failed(self, target: Target, reason: str) -> None:
         target.reason, target.failed_at = reason, self._clock.time()
@@ -186,5 +186,9 @@ class Webhook:
             self._spawn(self.close())
 
 
+async def _ignore(_body: Json) -> None:
+    pass
+
+
 def _retry_after(header: str) -> float:
-    return min(float(header), LONGEST_RETRY_AFTER) if header.isdigit() else 0.0
+    return min(float(header), MAX_RETRY_AFTER) if header.isdigit() else 0.0

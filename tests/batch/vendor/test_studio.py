@@ -86,7 +86,7 @@ async def test_what_is_wrong_with_lines_is_told_with_their_numbers() -> None:
         found = await studio.describe_dataset(dataset)
         assert (found.status, found.errors[0].lines) == ("invalid", (3,))
         assert await studio.validation_errors(dataset) == found.errors
-        side.pass_by(side.server.operations.kept)
+        side.pass_by(side.server.operations.kept["batch"])
         assert await studio.validation_errors(dataset) == (), "the operation is forgotten"
 
 

@@ -30,8 +30,8 @@ from bot.runtime.build import Instead, build
 from bot.runtime.cluster import LocalDispatcher
 from bot.runtime.cluster_dispatcher import ClusterDispatcher
 from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of
-from bot.sandbox.telegram.state import Person
 from bot.storage.cluster.procrastinate import NEWS
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.store import Store, Tx

@@ -31,9 +31,9 @@ from bot.batch.vendor.opening import open_vendor
 from bot.batch.vendor_cleanup import tidy_all
 from bot.config.settings import Settings
 from bot.http.client import Http
-from bot.sandbox.ai_studio.batch.faults import Status
 from bot.sandbox.ai_studio.grpc.server import GrpcServer
 from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.faults import GrpcStatus
 from bot.storage.maintenance import migrations
 from bot.storage.store import Store
 from tests.promises.crash import batch_victim
@@ -58,7 +58,7 @@ class Strike:
     """
 
     name: str
-    troubles: Sequence[tuple[Status, bool, int]] = ()
+    troubles: Sequence[tuple[GrpcStatus, bool, int]] = ()
     later: int = 0
     again: int = 0
 

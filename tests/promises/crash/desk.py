@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox.media.landscapes import draw
+from bot.sandbox.painter import draw
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of, text_of
-from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
 from tests.promises.crash.driver import Scenario
 from tests.promises.crash.judge import Place, Verdict, judge

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bot.sandbox.media.landscapes import draw
-from bot.sandbox.telegram.flood_limits import SPEAKING
+from bot.sandbox.painter import draw
+from bot.sandbox.telegram.chats import Message
+from bot.sandbox.telegram.http import SPEAKING
 from bot.sandbox.telegram.server_facade import buttons_of, text_of
-from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
 from tests.promises.crash.judge import MARK, Question, is_apology
 from tests.promises.crash.world import Nursery, World

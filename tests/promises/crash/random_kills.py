@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
 
+from bot.sandbox.telegram.chats import FIRST_GROUP, Message
 from bot.sandbox.telegram.server_facade import text_of
-from bot.sandbox.telegram.state import FIRST_GROUP, Message
 from bot.texts import en
 from tests.promises.crash.judge import Place, Verdict
 from tests.promises.crash.scenarios import ANNA, BORIS, CLARA, EXCUSES

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from bot.jobs.operations import OperationRunner
+from bot.sandbox.telegram.chats import Message
 from bot.sandbox.telegram.server_facade import buttons_of, text_of
-from bot.sandbox.telegram.state import Message
 from bot.telegram.sending.messages import NOTHING
 from bot.texts import en
 from bot.texts.catalog import say

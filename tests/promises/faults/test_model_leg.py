@@ -9,7 +9,7 @@ import pytest
 
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable
 from bot.sandbox.ai_studio.server import Answer
-from bot.sandbox.ai_studio.wire import Cut
+from bot.sandbox.faults import Cut
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
 from tests.promises.faults.wire import failure, line, whole

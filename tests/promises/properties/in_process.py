@@ -16,6 +16,7 @@ from aiogram.methods import TelegramMethod
 from aiogram.types import BufferedInputFile, InputFile
 
 from bot.sandbox.telegram.call import ApiError, Call, Upload
+from bot.sandbox.telegram.http import error_of
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.telegram.client.session import Session
 
@@ -113,9 +114,9 @@ class Wire(Session):
         else:
             if fault.apply:
                 await self._carried_out(call)
-            status, body = fault.code, fault.error.body()
+            status, body = fault.status, error_of(fault).body()
         await asyncio.sleep(self.delay / 2)
-        if fault is not None and fault.reset:
+        if fault is not None and fault.cut:
             raise TelegramNetworkError(method=method, message="reset") from ConnectionResetError()
         return self.check_response(bot, method, status, json.dumps(body)).result
 

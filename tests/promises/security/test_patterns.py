@@ -30,9 +30,8 @@ from bot.media import voice
 from bot.media.attachments import one_line
 from bot.providers import error_mapping, tool_calls
 from bot.providers.yandex.grpc import transport
+from bot.sandbox import scripted_model, scripted_tools
 from bot.sandbox.ai_studio.generation import writer
-from bot.sandbox.scripted import helper_answers
-from bot.sandbox.scripted import tools as scripted_tools
 from bot.storage.repositories.files.documents import Passage
 from bot.telegram.client import safe_json
 from bot.telegram.receiving import fields
@@ -76,8 +75,8 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
     "bot.knowledge.answer.quotes._month": ("fullmatch", list(quotes.MONTHS)),
     "bot.sandbox.telegram.markup.addresses._of_app": ("fullmatch", ["[a-z0-9_.-]+", "[a-z0-9_-]+"]),
     "bot.sandbox.telegram.markup.addresses.parameters": ("match", [r"tg:(?://)?user/?\?([^#]*)"]),
-    "bot.sandbox.scripted.model": ("search", []),  # all of them stand in `RULES`
-    "bot.sandbox.scripted.tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
+    "bot.sandbox.scripted_model": ("search", []),  # all of them stand in `RULES`
+    "bot.sandbox.scripted_tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
     "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),
     "bot.telegram.render.streaming._code": ("search", [r"(?<!`)`{1}(?!`)", r"(?<!`)`{3}(?!`)"]),
     "bot.features.times.vocabulary.pattern": ("match", [form.pattern.pattern for form in forms.all_forms()]),
@@ -219,7 +218,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "an answer that follows a schema": _schema,
     "arguments of a tool": tool_calls.arguments,
     "a refusal": lambda text: error_mapping.refusal(400, f'{{"error": "{text}"}}'.encode()),
-    "what the sandbox's model is asked": helper_answers.spoken,
+    "what the sandbox's model is asked": scripted_model.spoken,
     "a sum that it is asked": lambda text: scripted_tools.fits({"properties": {"expression": {}}}, text),
     "sentences that it says": writer.sentences,
     "a question with words of topics": lambda text: classifiers.by_words(TOPICS, text),

@@ -14,7 +14,7 @@ from yandex.cloud.ai.dataset.v1 import dataset_service_pb2, dataset_service_pb2_
 from yandex.cloud.ai.dataset.v1.dataset_pb2 import DatasetInfo
 from yandex.cloud.ai.dataset.v1.dataset_service_pb2 import ValidateDatasetMetadata
 
-from bot.sandbox.ai_studio.batch import parquet
+from bot.sandbox.ai_studio.grpc import models
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER
 from tests.support.studio_batch import KEY, SECRET, BatchSide, batch_side
 
@@ -404,7 +404,7 @@ async def test_operations_are_forgotten_after_two_weeks_and_cannot_all_be_cancel
 async def test_without_parquet_a_download_says_what_to_install(
     side: BatchSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "is_installed", lambda: False)
+    monkeypatch.setattr(models, "writes_parquet", lambda: False)
     dataset = await side.ready(HELLO)
     assert await side.refused("DatasetService.GetDownloadUrls", datasetId=dataset) == "FAILED_PRECONDITION"
     (seen,) = side.server.seen("DatasetService.GetDownloadUrls")
@@ -425,3 +425,9 @@ async def test_an_upload_may_be_longer_than_other_requests(side: BatchSide) -> N
     url = await url_for(side, data)
     async with side.http.put(url, data=io.BytesIO(data)) as response:
         assert response.status == 200
+
+
+async def test_a_dataset_outlives_the_operation_that_has_made_it(side: BatchSide) -> None:
+    dataset = await side.ready(HELLO)
+    side.studio.operations.all.clear()
+    assert (await side.call("DatasetService.Describe", datasetId=dataset)).dataset.status == DatasetInfo.READY

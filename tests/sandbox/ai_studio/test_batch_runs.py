@@ -13,7 +13,7 @@ import pytest
 from yandex.cloud.ai.batch_inference.v1.batch_inference_task_pb2 import BatchInferenceTask as Task
 from yandex.cloud.ai.foundation_models.v1.text_generation.text_generation_service_pb2 import BatchCompletionResponse
 
-from bot.sandbox.ai_studio.batch.runs import MINIMUM
+from bot.sandbox.ai_studio.grpc.runs import MINIMUM
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER
 from tests.support.studio_batch import GEMMA, BatchSide, batch_side
 

@@ -16,10 +16,10 @@ from typing import Any
 import grpc
 import pytest
 
+from bot.sandbox import media
 from bot.sandbox.ai_studio.grpc.server import GrpcServer
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
 from bot.sandbox.ai_studio.services.embeddings import TunedClassifier
-from bot.sandbox.media import ogg
 
 pytestmark = [
     pytest.mark.disk,
@@ -200,7 +200,7 @@ async def test_it_searches_the_web(client: Client) -> None:
 async def test_it_speaks_and_hears(client: Client) -> None:
     kit = client.sdk.speechkit
     said = await kit.text_to_speech(audio_format="OGG_OPUS").run("good day")
-    assert ogg.words(said.data) == "good day"
+    assert media.words(said.data) == "good day"
     operation = await kit.speech_to_text(audio_format="OGG_OPUS", language_codes="en-US").run_deferred(said.data)
     assert (await operation.wait(poll_interval=POLL)).text == "good day"
 

@@ -17,9 +17,9 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from mutagen.oggopus import OggOpus
 
+from bot.sandbox import media
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Answer, Studio
 from bot.sandbox.ai_studio.services.art import REFUSAL
-from bot.sandbox.media import ogg
 from tests.support.virtual import VirtualClock
 
 SECRET = "a-key-of-this-test"
@@ -339,7 +339,7 @@ async def test_openai_embeddings_take_lists_of_texts_and_tokens_and_answer_in_ba
 
 
 async def test_a_recording_without_words_is_heard_in_the_language_of_the_request() -> None:
-    recording = io.BytesIO(ogg.note("words", seconds=2))
+    recording = io.BytesIO(media.note("words", seconds=2))
     file = OggOpus(recording)
     del file["words"]
     file.save(recording)
@@ -361,7 +361,7 @@ async def test_long_speech_comes_as_lines_of_audio() -> None:
         wav, told = await post(session, "/tts/v3/utteranceSynthesis", {"text": "hello"})
         empty, _ = await post(session, "/tts/v3/utteranceSynthesis", {**body, "text": " "})
     note = b"".join(base64.b64decode(line["result"]["audioChunk"]["data"]) for line in lines)
-    assert ogg.words(note) == body["text"]
+    assert media.words(note) == body["text"]
     assert studio.speech.spoken == [body["text"]]
     assert (wav, empty) == (501, 400)
     assert "OGG_OPUS only" in told["error"]["message"]

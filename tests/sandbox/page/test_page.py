@@ -21,9 +21,9 @@ from bot.ai import Usage
 from bot.evaluation.cases import Case
 from bot.evaluation.checks import Outcome
 from bot.evaluation.results import Result, grade
+from bot.sandbox.faults import Fault, PlannedFault
 from bot.sandbox.main import Sandbox
-from bot.sandbox.media.landscapes import draw
-from bot.sandbox.telegram.faults import Fault, PlannedFault
+from bot.sandbox.painter import draw
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
 from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.batch.runs import BatchRequest

@@ -14,9 +14,9 @@ from bot.batch import vendor_runner
 from bot.batch.tuning import OVER as TUNED
 from bot.batch.vendor import values
 from bot.batch.vendor_runner import STEPS
-from bot.sandbox.ai_studio.batch.faults import Lasting
 from bot.sandbox.ai_studio.validation import InstanceState
-from bot.sandbox.service_switches import NO_ART, NO_SCOPE, NONE, OF_2025, STUCK
+from bot.sandbox.faults import Lasting
+from bot.sandbox.page_tabs import NO_ART, NO_SCOPE, NONE, OF_2025, STUCK
 from bot.storage.repositories.batch import tunings
 from bot.storage.repositories.batch.vendor_runs import OVER
 from tests.support.table import table

@@ -21,7 +21,7 @@ from typing import Any
 
 from bot.sandbox.telegram.call import ApiError
 from bot.sandbox.telegram.markup.entities import checked
-from bot.sandbox.telegram.markup.parse_modes import parse
+from bot.sandbox.telegram.markup.markdown import parse
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import Rung, Screen
 from bot.types import Outgoing

@@ -114,7 +114,7 @@ async def test_a_command_that_is_declared_so_is_seen_by_the_bot_alone(telegram: 
 async def test_a_server_of_before_shows_it_to_everybody_and_knows_none_of_the_methods(
     telegram: Telegram, client: Client
 ) -> None:
-    telegram.api.ephemeral = False
+    telegram.state.ephemeral = False
     telegram.promote(TEAM)
     assert "ephemeral_message_id" not in (await whisper(client))["result"]
     assert telegram.texts(TEAM) == ["psst"]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from bot.sandbox.telegram.flood_limits import Limits
+from bot.sandbox.telegram.http import Limits
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.support.sandbox_client import ANNA, TEAM, Client
 from tests.support.virtual import VirtualClock

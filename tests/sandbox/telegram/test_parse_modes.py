@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.sandbox.telegram.call import ApiError
 from bot.sandbox.telegram.markup.entities import checked, detect, settle, units
-from bot.sandbox.telegram.markup.parse_modes import parse
+from bot.sandbox.telegram.markup.markdown import parse
 
 
 def entity(kind: str, offset: int, length: int, **extra: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from bot.sandbox.telegram.chats import Chat
 from bot.sandbox.telegram.server_facade import Telegram
-from bot.sandbox.telegram.state import Chat
 from tests.support.sandbox_client import ANNA, Client
 
 BORIS = 1002

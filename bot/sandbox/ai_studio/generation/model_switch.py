@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import BotError
+from bot.sandbox import scripted_model as scripted
 from bot.sandbox.ai_studio.generation.text_request import Messages
 from bot.sandbox.ai_studio.generation.writer import AnswerSource
 from bot.sandbox.ai_studio.wire import Json
-from bot.sandbox.scripted import model
 
 if TYPE_CHECKING:
     from bot.providers.local.server import LocalServer
@@ -122,7 +122,7 @@ class ModelSwitch:
         """Let another model write, and stop the former one."""
         former, self._server = self._server, server
         self._kind, self._title, self._progress, self._error = kind, title, None, ""
-        self._source.function, self._source.paced = model.answer, kind == "scripted"
+        self._source.function, self._source.paced = scripted.answer, kind == "scripted"
         if former is not None:
             await former.close()
         self._changed()

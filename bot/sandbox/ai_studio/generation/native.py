@@ -9,68 +9,66 @@ from collections.abc import AsyncIterator
 from typing import Any
 from zlib import crc32
 
-from aiohttp import web
-
-from bot.sandbox.ai_studio.faults import fail
-from bot.sandbox.ai_studio.generation.calls import native_calls
+from bot.sandbox.ai_studio.core import COMPLETION, Core, Part
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest, native_request
-from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, phrases
-from bot.sandbox.ai_studio.operations import COMPLETION, Operations
-from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import Access, check_text, text_model
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, count_tokens, encode, get, json_response
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, native_calls, phrases, read_last
+from bot.sandbox.ai_studio.validation import check_text, text_model
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Reply, count_tokens, encode, route
 
 VERSION = "09.02.2025"
 
 
-class Texts:
+class Texts(Part):
     """The routes of the native API. `blank_lines` adds empty lines to streams."""
 
-    def __init__(self, access: Access, quotas: Quotas, source: AnswerSource, operations: Operations) -> None:
+    def __init__(self, core: Core, source: AnswerSource) -> None:
+        super().__init__(core)
         self.blank_lines = False
-        self._access = access
-        self._quotas = quotas
         self._source = source
-        self._operations = operations
 
-    async def completion(self, call: Call) -> web.StreamResponse:
-        """Handle `completion`: return an answer, whole or as a stream."""
+    @route("POST /foundationModels/v1/completion", "completion", shape="stream", streams=True)
+    async def completion(self, call: Call) -> Reply:
+        """Return an answer, whole or as a stream."""
         request = native_request(call, self._access)
 
-        async def write(pending: PendingAnswer) -> web.StreamResponse:
+        async def write(pending: PendingAnswer) -> Reply:
             lines = self._lines(request, pending)
             if request.streams:
                 return await self._source.stream(call, "application/json").write(self._pieces(call, lines))
-            result = await _last(lines)
+            result, _ = await read_last(lines)
             _remember(call, result)
-            return await fail(call, call.fault) if call.fault else json_response(call, {"result": result})
+            return {"result": result}
 
         with self._quotas.session():
             return await self._source.respond(call, request, "application/json", write)
 
-    async def later(self, call: Call) -> web.StreamResponse:
-        """Handle `completionAsync`: begin an operation and write its result, an answer, at once."""
+    @route("POST /foundationModels/v1/completionAsync", "completionAsync")
+    async def later(self, call: Call) -> Reply:
+        """Begin an operation and write its result, an answer, at once."""
         request = native_request(call, self._access)
         self._quotas.take("completionAsync")
 
-        async def write(pending: PendingAnswer) -> web.StreamResponse:
-            result = {"@type": COMPLETION, **await _last(self._lines(request, pending))}
-            return json_response(call, self._operations.open("text", "Async GPT Completion", result))
+        async def write(pending: PendingAnswer) -> Reply:
+            line, _ = await read_last(self._lines(request, pending))
+            result = {"@type": COMPLETION, **line}
+            return self._operations.open("text", "Async GPT Completion", result)
 
         return await self._source.respond(call, request, "application/json", write)
 
-    async def tokenize(self, call: Call) -> web.Response:
-        """Handle `tokenize`: return the tokens of a text."""
-        text_model(self._access, get(call.body, "modelUri"), native=True)
+    @route("POST /foundationModels/v1/tokenize", "tokenize")
+    async def tokenize(self, call: Call) -> Reply:
+        """Return the tokens of a text."""
+        text_model(self._access, call.get("modelUri"), native=True)
         check_text(call.body.get("text"))
         self._quotas.take("tokenize")
-        return json_response(call, {"tokens": [START, *text_tokens(call.body["text"])], "modelVersion": VERSION})
+        return {"tokens": [START, *text_tokens(call.body["text"])], "modelVersion": VERSION}
 
-    async def tokenize_completion(self, call: Call) -> web.Response:
-        """Handle `tokenizeCompletion`: return the tokens of the prompt that the messages make."""
+    @route("POST /foundationModels/v1/tokenizeCompletion", "tokenizeCompletion")
+    async def tokenize_completion(self, call: Call) -> Reply:
+        """Return the tokens of the prompt that the messages make."""
         request = native_request(call, self._access)
         self._quotas.take("tokenizeCompletion")
-        return json_response(call, {"tokens": template(request.messages), "modelVersion": VERSION})
+        return {"tokens": template(request.messages), "modelVersion": VERSION}
 
     async def _lines(self, request: TextRequest, pending: PendingAnswer) -> AsyncIterator[tuple[Json, bool]]:
         """CompletionResponses with the text so far, each with whether it is the last."""
@@ -89,13 +87,6 @@ class Texts:
             data = encode({"result": line}) + b"\n"
             yield b"\n" + data if self.blank_lines else data, last
             _remember(call, line)
-
-
-async def _last(lines: AsyncIterator[tuple[Json, bool]]) -> Json:
-    result: Json = {}
-    async for line, _ in lines:
-        result = line
-    return result
 
 
 def completion(message: Json, status: str, prompt: int, done: int, usage: Any = None, thought: int = 0) -> Json:
@@ -146,6 +137,14 @@ def _special(id: str, text: str) -> Json:
 START, LINE, SEPARATOR = _special("1", "<s>"), _special("3", "[NL]"), _special("4", "[SEP]")
 SPEAKERS = {"user": "▁Пользователь", "assistant": "▁Ассистент", "system": "▁Система"}
 KNOWN_IDS = {
-    "▁Пользователь": "16861", ":": "125851", "▁ping": "45533", "А": "125904", "сси": "845", "стент": "57590",
-    "▁[": "502", "EDIT": "32166", "ORS": "20386", "]": "125895",
-}  # fmt: skip
+    "▁Пользователь": "16861",
+    ":": "125851",
+    "▁ping": "45533",
+    "А": "125904",
+    "сси": "845",
+    "стент": "57590",
+    "▁[": "502",
+    "EDIT": "32166",
+    "ORS": "20386",
+    "]": "125895",
+}

@@ -9,29 +9,32 @@ from __future__ import annotations
 import base64
 import struct
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
-
-from bot.clock import Clock
-from bot.sandbox.ai_studio.faults import fail
+from bot.sandbox.ai_studio.core import Core, Part
 from bot.sandbox.ai_studio.generation import writer
-from bot.sandbox.ai_studio.generation.calls import delta_calls, whole_calls
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_request
-from bot.sandbox.ai_studio.generation.writer import Answer, AnswerSource, PendingAnswer, Piece, Quirk, Step
-from bot.sandbox.ai_studio.quota import Quotas
+from bot.sandbox.ai_studio.generation.writer import (
+    Answer,
+    AnswerSource,
+    PendingAnswer,
+    Piece,
+    Quirk,
+    Step,
+    delta_calls,
+    whole_calls,
+)
 from bot.sandbox.ai_studio.services.embeddings import Embeddings, dimension
 from bot.sandbox.ai_studio.validation import (
     ART_MODELS,
     EMBEDDINGS,
     TEXT_MODELS,
     V2_EMBEDDINGS,
-    Access,
     any_model,
 )
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, encode, json_response
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Fields, Json, Reply, count_tokens, encode, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Completion:
         """The last event of an open model's stream, with the usage. `done` are the tokens of the answer."""
         return self._event({"choices": [], "usage": self.counted(done)})
 
-    def counted(self, done: int) -> Mapping[str, Any]:
+    def counted(self, done: int) -> Fields:
         """The token counts of the request as JSON. `done` are the tokens of the answer."""
         if self.answer.usage is not None:
             return self.answer.usage
@@ -74,20 +77,17 @@ class Completion:
         return b"data: " + encode({**self.head("chat.completion.chunk"), **rest}) + b"\n\n"
 
 
-class OpenAi:
+class OpenAi(Part):
     """The routes of the OpenAI-compatible API."""
 
-    def __init__(
-        self, *, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource, embeddings: Embeddings
-    ) -> None:
-        self._clock = clock
-        self._access = access
-        self._quotas = quotas
+    def __init__(self, core: Core, source: AnswerSource, embeddings: Embeddings) -> None:
+        super().__init__(core)
         self._source = source
         self._embeddings = embeddings
 
-    async def models(self, call: Call) -> web.Response:
-        """Handle `GET /v1/models`: list the models that the folder has, and the embedding models."""
+    @route("GET /v1/models", "models")
+    async def models(self, call: Call) -> Reply:
+        """List the models that the folder has, and the embedding models."""
         folder = call.request.headers.get("openai-project", call.folder)
         self._access.check_folder(folder)
         has = self._access.models
@@ -95,13 +95,14 @@ class OpenAi:
         names += [(f"art://{folder}/{name}/latest", "Yandex") for name in ART_MODELS if name in has]
         names += [(f"emb://{folder}/{name}/latest", "Yandex") for name in sorted(EMBEDDINGS | V2_EMBEDDINGS)]
         rows = [{"id": id, "object": "model", "owned_by": owner, "created": 0} for id, owner in names]
-        return json_response(call, {"object": "list", "data": rows})
+        return {"object": "list", "data": rows}
 
-    async def chat(self, call: Call) -> web.StreamResponse:
-        """Handle `POST /v1/chat/completions`: return an answer, whole or as a stream."""
+    @route("POST /v1/chat/completions", "chat/completions", streams=True)
+    async def chat(self, call: Call) -> Reply:
+        """Return an answer, whole or as a stream."""
         request = openai_request(call, self._access, call.body)
 
-        async def write(pending: PendingAnswer) -> web.StreamResponse:
+        async def write(pending: PendingAnswer) -> Reply:
             chat = self._completion(call, request, pending.answer)
             if not request.streams:
                 return await self._whole(call, chat, pending)
@@ -112,8 +113,9 @@ class OpenAi:
         with self._quotas.session():
             return await self._source.respond(call, request, "text/event-stream", write)
 
-    async def embeddings(self, call: Call) -> web.Response:
-        """Handle `POST /v1/embeddings`: return the vectors of one or more texts, or of lists of token ids, as numbers
+    @route("POST /v1/embeddings", "embeddings")
+    async def embeddings(self, call: Call) -> Reply:
+        """Return the vectors of one or more texts, or of lists of token ids, as numbers
         or in base64.
 
         The real service takes one text and only `float`; clients that batch are served here too.
@@ -121,7 +123,7 @@ class OpenAi:
         model, form = call.body.get("model"), call.body.get("encoding_format") or "float"
         uri = any_model(self._access, model, "emb", EMBEDDINGS | V2_EMBEDDINGS)
         if form not in ("float", "base64"):
-            raise Problem(3, "encoding_format must be float or base64")
+            raise BadRequest("encoding_format must be float or base64")
         texts, size = _texts(call.body.get("input")), dimension(uri.name, call.body.get("dimensions"))
         vectors = self._embeddings.vectors(texts, size, "embeddings")
         rows = [
@@ -130,7 +132,7 @@ class OpenAi:
         ]
         count = sum(count_tokens(text) + 2 for text in texts)
         usage = {"prompt_tokens": count, "total_tokens": count}
-        return json_response(call, {"object": "list", "model": model, "data": rows, "usage": usage})
+        return {"object": "list", "model": model, "data": rows, "usage": usage}
 
     def _completion(self, call: Call, request: TextRequest, answer: Answer) -> Completion:
         uri, quirks = request.uri, answer.quirks
@@ -143,8 +145,12 @@ class OpenAi:
         return Completion(
             id=f"chatcmpl-{number}" if is_open else number,
             model=f"gpt://{uri.name}/{uri.version}" if is_open else str(call.body["model"]),
-            created=int(self._clock.time()), request=request, answer=answer, quirks=quirks, is_open=is_open,
-        )  # fmt: skip
+            created=int(self._clock.time()),
+            request=request,
+            answer=answer,
+            quirks=quirks,
+            is_open=is_open,
+        )
 
     async def _pieces(self, call: Call, chat: Completion, pending: PendingAnswer) -> AsyncIterator[Piece]:
         """The events of a stream, the usage of an open model last."""
@@ -163,13 +169,9 @@ class OpenAi:
         if chat.is_open and "no_usage" not in chat.quirks:
             yield chat.usage_chunk(count), False
 
-    async def _whole(self, call: Call, chat: Completion, pending: PendingAnswer) -> web.StreamResponse:
-        step = Step("", "", 0, "FINAL", last=True)
-        async for newest in self._source.steps(pending, writer.sentences, chat.request.limit):
-            step = newest
+    async def _whole(self, call: Call, chat: Completion, pending: PendingAnswer) -> Reply:
+        step = await writer.read_last(self._source.steps(pending, writer.sentences, chat.request.limit))
         call.seen.answer = step.text
-        if call.fault is not None:
-            return await fail(call, call.fault)
         message: Json = {"role": "assistant", "content": step.text}
         if calls := chat.answer.calls:
             message["tool_calls"] = whole_calls(calls, is_open=chat.is_open)
@@ -177,17 +179,17 @@ class OpenAi:
             message["reasoning_content"] = chat.answer.thought
         choice = {"index": 0, "message": message, "finish_reason": FINISH[step.status]}
         usage = {"usage": chat.counted(step.tokens)} if "no_usage" not in chat.quirks else {}
-        return json_response(call, {**chat.head("chat.completion"), "choices": [choice], **usage})
+        return {**chat.head("chat.completion"), "choices": [choice], **usage}
 
 
 def _texts(given: Any) -> list[str]:
     """The texts of an input: one text, one list of token ids, or a list of either. Ids become words of digits."""
     rows = given if isinstance(given, list) and not all(isinstance(row, int) for row in given) else [given]
     texts = [" ".join(map(str, row)) if isinstance(row, list) else row for row in rows]
-    if len(texts) > MOST_TEXTS:
-        raise Problem(3, f"input must have at most {MOST_TEXTS} texts, got {len(texts)}")
+    if len(texts) > MAX_TEXTS:
+        raise BadRequest(f"input must have at most {MAX_TEXTS} texts, got {len(texts)}")
     if not all(isinstance(text, str) for text in texts):
-        raise Problem(3, "input must be a text, a list of texts, or lists of token ids")
+        raise BadRequest("input must be a text, a list of texts, or lists of token ids")
     return texts
 
 
@@ -214,7 +216,6 @@ def _call_chunks(chat: Completion) -> Iterator[Piece]:
 
 
 def _chunks(chat: Completion, step: Step, *, first: bool) -> Iterator[Piece]:
-    """The events of one step."""
     finish = FINISH[step.status] if step.last and "no_finish" not in chat.quirks else ""
     start = {"role": "assistant"} if first else {}
     if not chat.is_open:
@@ -227,7 +228,7 @@ def _chunks(chat: Completion, step: Step, *, first: bool) -> Iterator[Piece]:
         yield chat.chunk({}, finish), True
 
 
-MOST_TEXTS = 2_048
+MAX_TEXTS = 2_048
 FINISH = {
     "FINAL": "stop",
     "TRUNCATED_FINAL": "length",

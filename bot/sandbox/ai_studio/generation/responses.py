@@ -1,28 +1,43 @@
-"""The Responses API: streams, background responses, dialogues, web search, agents. Begin with `Responses.create`.
+"""The Responses API: streams, background responses, dialogues, web search, agents, conversations. Begin with
+`Responses.create`.
 
 A request is rewritten as a chat request and checked as one; the answers come from the `AnswerSource` of all APIs.
 """
 
 from __future__ import annotations
 
+import secrets
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from aiohttp import web
-
-from bot.clock import Clock
-from bot.sandbox.ai_studio.faults import fail
-from bot.sandbox.ai_studio.generation.response_events import ResponseParts, events
-from bot.sandbox.ai_studio.generation.response_input import as_chat
-from bot.sandbox.ai_studio.generation.response_store import Items, ResponseStore, StoredResponse
-from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_request
-from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, sentences
-from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response, mapping, page_of
-from bot.sandbox.scripted import model as scripted
+from bot.sandbox import scripted_model as scripted
+from bot.sandbox.ai_studio.core import Core, Part
+from bot.sandbox.ai_studio.generation.response_items import (
+    Conversation,
+    Items,
+    ResponseParts,
+    ResponseStore,
+    StoredResponse,
+    events,
+    forget_oldest,
+)
+from bot.sandbox.ai_studio.generation.text_request import TextRequest, as_chat, openai_request
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, read_last, sentences
+from bot.sandbox.ai_studio.wire import (
+    BadRequest,
+    Call,
+    Fields,
+    Json,
+    Problem,
+    Reply,
+    deleted,
+    encode,
+    find,
+    mapping,
+    page_of,
+    route,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +49,7 @@ class Asked:
     sent: int
 
 
-class Responses:
+class Responses(Part):
     """The routes of the Responses API.
 
     `agents` are the prompts of the console's agents by id. `pages` are the addresses that a web search finds. A
@@ -42,33 +57,35 @@ class Responses:
     id) for a question.
     """
 
-    def __init__(self, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource) -> None:
+    def __init__(self, core: Core, source: AnswerSource) -> None:
+        super().__init__(core)
         self.agents: dict[str, str] = {"fvtsandboxagent000000": "You are the agent of the sandbox."}
         self.search_files: Callable[[str, str], Sequence[Json]] = lambda _store, _question: ()
         self.pages = ["https://example.com/news", "https://ya.ru/"]
         self.seconds, self.polls = 0.0, 0
         self.store = ResponseStore()
-        self._clock = clock
-        self._access = access
-        self._quotas = quotas
         self._source = source
 
-    async def create(self, call: Call) -> web.StreamResponse:
-        """Handle `POST /v1/responses`: write a response, whole, as a stream or in the background."""
+    @route("POST /v1/responses", "responses", streams=True)
+    async def create(self, call: Call) -> Reply:
+        """Write a response, whole, as a stream or in the background."""
         asked = self._read(call)
         question = scripted.question(asked.request.messages)
         tools = [mapping(tool) for tool in call.body.get("tools") or ()]
         searches = any(tool.get("type") == "web_search" for tool in tools)
         stores = [str(id_) for tool in tools for id_ in tool.get("vector_store_ids") or ()]
         if len(stores) > 1:
-            raise Problem(3, "file_search takes one vector store")
-        files = self.search_files(stores[0], question)[:MOST_FILES] if stores and question else ()
+            raise BadRequest("file_search takes one vector store")
+        files = self.search_files(stores[0], question)[:MAX_FILES] if stores and question else ()
 
-        async def write(pending: PendingAnswer) -> web.StreamResponse:
+        async def write(pending: PendingAnswer) -> Reply:
             parts = ResponseParts(
-                id=str(uuid.uuid4()), model=str(asked.request.uri), created=int(self._clock.time()),
-                prompt=asked.request.prompt_tokens, request=call.body,
-            )  # fmt: skip
+                id=str(uuid.uuid4()),
+                model=str(asked.request.uri),
+                created=int(self._clock.time()),
+                prompt=asked.request.prompt_tokens,
+                request=call.body,
+            )
             steps = self._source.steps(pending, sentences, asked.request.limit)
             pages = self.pages if searches and question else []
             found = events(parts, pending.answer, steps, pages=pages, files=files, query=question)
@@ -79,45 +96,50 @@ class Responses:
         with self._quotas.session():
             return await self._source.respond(call, asked.request, "text/event-stream", write)
 
-    async def get(self, call: Call) -> web.Response:
-        """Handle `GET /v1/responses/{id}`: return a response. Raises `Problem` 12 if a stream of it is asked for."""
+    @route("GET /v1/responses/{id}", "response")
+    async def get(self, call: Call) -> Reply:
+        """Return a response. Raises `Problem` 12 if a stream of it is asked for."""
         stored = self._find(call)
         if call.body.get("stream") == "true":
             raise Problem(12, "the sandbox streams a response only once, while it is written; get it without stream")
         running = stored.is_running(self._clock.monotonic())
         stored.polls_left -= 1
         hidden: Json = {"status": "in_progress", "output": [], "output_text": "", "usage": None}
-        return json_response(call, {**stored.value, **(hidden if running else {})})
+        return {**stored.value, **(hidden if running else {})}
 
-    async def delete(self, call: Call) -> web.Response:
-        """Handle `DELETE /v1/responses/{id}`: delete a response."""
+    @route("DELETE /v1/responses/{id}", "response/delete")
+    async def delete(self, call: Call) -> Reply:
+        """Delete a response."""
         id = self._find(call).value["id"]
         del self.store.responses[id]
-        return json_response(call, {"id": id, "object": "response", "deleted": True})
+        return deleted(id, "response")
 
-    async def cancel(self, call: Call) -> web.Response:
-        """Handle `POST /v1/responses/{id}/cancel`. Raises `Problem` 3 for a response that is completed."""
+    @route("POST /v1/responses/{id}/cancel", "response/cancel")
+    async def cancel(self, call: Call) -> Reply:
+        """Raises `Problem` 3 for a response that is completed."""
         stored = self._find(call)
         if not stored.is_running(self._clock.monotonic()):
-            raise Problem(3, "the response is completed already")
+            raise BadRequest("the response is completed already")
         stored.value = {**stored.value, "status": "cancelled", "output": [], "output_text": ""}
         stored.due, stored.polls_left = self._clock.monotonic(), 0
-        return json_response(call, stored.value)
+        return stored.value
 
-    async def input_items(self, call: Call) -> web.Response:
-        """Handle `GET /v1/responses/{id}/input_items`: return one page of the items of the request, newest first."""
+    @route("GET /v1/responses/{id}/input_items", "response/items")
+    async def input_items(self, call: Call) -> Reply:
+        """Return one page of the items of the request, newest first."""
         stored = self._find(call)
-        return json_response(call, page_of(stored.items[-stored.sent :], call.body))
+        return page_of(stored.items[-stored.sent :], call.body)
 
-    async def input_tokens(self, call: Call) -> web.Response:
-        """Handle `POST /v1/responses/input_tokens`: count the tokens of a request's prompt, without answering it."""
+    @route("POST /v1/responses/input_tokens", "response/tokens")
+    async def input_tokens(self, call: Call) -> Reply:
+        """Count the tokens of a request's prompt, without answering it."""
         count = self._read(call).request.prompt_tokens
-        return json_response(call, {"object": "response.input_tokens", "input_tokens": count})
+        return {"object": "response.input_tokens", "input_tokens": count}
 
     def _read(self, call: Call) -> Asked:
         body = call.body
         if body.get("background") is True and body.get("store") is False:
-            raise Problem(3, "background requires store: the response could not be fetched")
+            raise BadRequest("background requires store: the response could not be fetched")
         instructions = [str(body["instructions"])] if body.get("instructions") else []
         agent = mapping(body.get("prompt")).get("id")
         if agent and agent not in self.agents:
@@ -129,7 +151,7 @@ class Responses:
         return Asked(openai_request(call, self._access, chat), [*history, *given], len(given))
 
     def _find(self, call: Call) -> StoredResponse:
-        return self.store.response(call.request.match_info["id"])
+        return self.store.response(call.id)
 
     async def _pieces(self, call: Call, asked: Asked, found: AsyncIterator[Json]) -> AsyncIterator[Piece]:
         number = 0
@@ -140,18 +162,14 @@ class Responses:
             if last:
                 self._keep(call, asked, event["response"])
 
-    async def _whole(
-        self, call: Call, asked: Asked, found: AsyncIterator[Json], parts: ResponseParts
-    ) -> web.StreamResponse:
-        value: Json = {}
-        async for event in found:
-            value = event.get("response", value)
-        if call.fault is not None:
-            return await fail(call, call.fault)
+    async def _whole(self, call: Call, asked: Asked, found: AsyncIterator[Json], parts: ResponseParts) -> Reply:
+        value: Json = (await read_last(found))["response"]
+        if call.fault is not None:  # the answer is lost
+            return value
         self._keep(call, asked, value)
-        return json_response(call, parts.value("queued") if call.body.get("background") is True else value)
+        return parts.value("queued") if call.body.get("background") is True else value
 
-    def _keep(self, call: Call, asked: Asked, value: Mapping[str, Any]) -> None:
+    def _keep(self, call: Call, asked: Asked, value: Fields) -> None:
         """Keep a response, unless `store` is false, and add it to the conversation that the request names."""
         call.seen.answer = value["output_text"]
         if conversation := self.store.named(call.body):
@@ -166,5 +184,75 @@ class Responses:
         )
 
 
-MOST_FILES = 3  # pieces of files that an answer names
+MAX_FILES = 3  # pieces of files that an answer names
 ENDS = ("response.completed", "response.incomplete")
+
+
+class Conversations(Part):
+    """The routes under `/v1/conversations`."""
+
+    def __init__(self, core: Core, store: ResponseStore) -> None:
+        super().__init__(core)
+        self._store = store
+
+    @route("POST /v1/conversations", "conversations")
+    async def create(self, call: Call) -> Reply:
+        """Make a conversation, which may begin with items."""
+        body = call.body
+        items = self._store.read_items(body["items"]) if body.get("items") else []
+        metadata = dict(mapping(body.get("metadata")))
+        conversation = Conversation(f"conv_{secrets.token_hex(24)}", int(self._clock.time()), metadata, items)
+        self._store.conversations[conversation.id] = conversation
+        forget_oldest(self._store.conversations)
+        return conversation.value()
+
+    @route("GET /v1/conversations/{id}", "conversation")
+    async def get(self, call: Call) -> Reply:
+        """Return the conversation without its items."""
+        return self._of(call).value()
+
+    @route("POST /v1/conversations/{id}", "conversation/update")
+    async def update(self, call: Call) -> Reply:
+        """Replace the metadata of a conversation."""
+        conversation = self._of(call)
+        conversation.metadata = dict(mapping(call.body.get("metadata")))
+        return conversation.value()
+
+    @route("DELETE /v1/conversations/{id}", "conversation/delete")
+    async def delete(self, call: Call) -> Reply:
+        """Delete a conversation."""
+        id = self._of(call).id
+        del self._store.conversations[id]
+        return deleted(id, "conversation.deleted")
+
+    @route("GET /v1/conversations/{id}/items", "items")
+    async def items(self, call: Call) -> Reply:
+        """Return one page of the items, newest first."""
+        return page_of(self._of(call).items, call.body)
+
+    @route("POST /v1/conversations/{id}/items", "items/add")
+    async def add(self, call: Call) -> Reply:
+        """Add items at the end."""
+        conversation = self._of(call)
+        added = self._store.read_items(call.body.get("items"))
+        conversation.items += added
+        return page_of(added, {"order": "asc", "limit": len(added)})
+
+    @route("GET /v1/conversations/{id}/items/{item}", "item")
+    async def item(self, call: Call) -> Reply:
+        """Return one item."""
+        return self._item_of(call)
+
+    @route("DELETE /v1/conversations/{id}/items/{item}", "item/delete")
+    async def delete_item(self, call: Call) -> Reply:
+        """Delete an item and return the conversation."""
+        conversation, item = self._of(call), self._item_of(call)
+        conversation.items.remove(item)
+        return conversation.value()
+
+    def _of(self, call: Call) -> Conversation:
+        return self._store.conversation(call.id)
+
+    def _item_of(self, call: Call) -> Json:
+        id = call.request.match_info["item"]
+        return find({item["id"]: item for item in self._of(call).items}, id, "Item with id '{}' not found.")

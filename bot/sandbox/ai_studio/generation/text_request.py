@@ -1,12 +1,11 @@
 """A request for a text, read and checked: messages, tools, JSON schema, reasoning, pictures. Begin with `TextRequest`.
 
-All APIs are read into the same values. The functions raise `Problem` for what the real service refuses.
+All APIs are read into the same values. `as_chat` rewrites a request of the Responses API as the chat request that asks
+for the same answer. The functions raise `Problem` for what the real service refuses.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,13 +13,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.sandbox.ai_studio.validation import Access, TextModel, Uri, check_text, text_model, text_spec
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, mapping
+from bot.sandbox.ai_studio.wire import (
+    BadRequest,
+    Call,
+    Fields,
+    Json,
+    Problem,
+    count_tokens,
+    from_base64,
+    get,
+    integer,
+    mapping,
+)
 
 Messages = list[dict[str, str]]
 NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 EFFORTS = ("low", "medium", "high")
-MOST_BRACES = 50  # where a JSON schema is looked for
+MAX_BRACES = 50  # where a JSON schema is looked for
 PICTURE = 256  # tokens that a picture counts as
 
 
@@ -71,26 +81,30 @@ def native_request(call: Call, access: Access) -> TextRequest:
     messages = _native_messages(body)
     options = get(body, "completionOptions") or {}
     if not isinstance(options, Mapping):
-        raise Problem(3, "completionOptions must be an object")
+        raise BadRequest("completionOptions must be an object")
     _check_temperature(options.get("temperature"), 1.0)
     limit = _limit(get(options, "maxTokens"), "maxTokens")
     mode = mapping(get(options, "reasoningOptions")).get("mode", "DISABLED")
     if mode not in ("REASONING_MODE_UNSPECIFIED", "DISABLED", "ENABLED_HIDDEN"):
-        raise Problem(3, f"unknown reasoning mode: {mode!r}")
+        raise BadRequest(f"unknown reasoning mode: {mode!r}")
     tools, schema = _tools(get(body, "tools")), get(body, "jsonSchema")
     if schema is not None and get(body, "jsonObject"):
-        raise Problem(3, "oneof field 'ResponseFormat' is already set: jsonObject and jsonSchema")
+        raise BadRequest("oneof field 'ResponseFormat' is already set: jsonObject and jsonSchema")
     request = TextRequest(
-        uri=uri, messages=messages, streams=options.get("stream") is True, limit=limit, tools=tools,
+        uri=uri,
+        messages=messages,
+        streams=options.get("stream") is True,
+        limit=limit,
+        tools=tools,
         choice=_native_choice(mapping(get(body, "toolChoice")), tools),
         parallel=get(body, "parallelToolCalls") is not False,
         schema=_schema(mapping(schema).get("schema")) if schema is not None else _any_object(body, messages),
         reasons=mode == "ENABLED_HIDDEN" and text_spec(uri).hidden,
-    )  # fmt: skip
+    )
     return _fitting(call, request)
 
 
-def openai_request(call: Call, access: Access, body: Mapping[str, Any]) -> TextRequest:
+def openai_request(call: Call, access: Access, body: Fields) -> TextRequest:
     """The request of a chat body. Raises `Problem` 3 for a malformed one and for pictures that the model does not take.
 
     `parallel_tool_calls` is ignored, as recorded.
@@ -103,19 +117,24 @@ def openai_request(call: Call, access: Access, body: Mapping[str, Any]) -> TextR
     schema = mapping(form.get("json_schema")) if form.get("type") == "json_schema" else None
     name = schema.get("name") if schema is not None else "schema"
     if not isinstance(name, str) or not SCHEMA_NAME.fullmatch(name):
-        raise Problem(3, "response_format.json_schema.name is required: 1-64 of a-z A-Z 0-9 _ -")
+        raise BadRequest("response_format.json_schema.name is required: 1-64 of a-z A-Z 0-9 _ -")
     tools, pictures = _tools(body.get("tools")), _pictures(body)
     if pictures and not spec.sees:
-        raise Problem(3, f"model {uri.name} does not support image input")
+        raise BadRequest(f"model {uri.name} does not support image input")
     effort = body.get("reasoning_effort")
     if effort is not None and effort not in EFFORTS:
-        raise Problem(3, f"reasoning_effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
+        raise BadRequest(f"reasoning_effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
     request = TextRequest(
-        uri=uri, messages=messages, streams=body.get("stream") is True, limit=limit, tools=tools,
+        uri=uri,
+        messages=messages,
+        streams=body.get("stream") is True,
+        limit=limit,
+        tools=tools,
         choice=_openai_choice(body.get("tool_choice"), tools),
         schema=_schema(schema.get("schema")) if schema is not None else _any_object(form, messages),
-        reasons=spec.thinks, pictures=pictures,
-    )  # fmt: skip
+        reasons=spec.thinks,
+        pictures=pictures,
+    )
     return _fitting(call, request)
 
 
@@ -123,30 +142,30 @@ def _fitting(call: Call, request: TextRequest) -> TextRequest:
     """The request. Raises `Problem` 3 if the prompt has more tokens than the context window of the model."""
     if request.prompt_tokens > (window := request.model.window):
         text = f"number of input tokens must be no more than {window}, got {request.prompt_tokens}"
-        raise Problem(3, f"folder_id={call.folder}: {text}")
+        raise BadRequest(f"folder_id={call.folder}: {text}")
     call.seen.note = f"{request.uri.name}/{request.uri.version}, {len(request.messages)} messages"
     return request
 
 
-def _native_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
+def _native_messages(body: Fields) -> list[dict[str, str]]:
     """The messages of a native request as `{"role", "text"}`; tool calls and results become text."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise Problem(3, "empty messages list")
+        raise BadRequest("empty messages list")
     return [_native_message(message) for message in messages]
 
 
 def _native_message(message: Any) -> dict[str, str]:
     if not isinstance(message, Mapping):
-        raise Problem(3, "message must be an object")
+        raise BadRequest("message must be an object")
     role = message.get("role", "user")
     if role not in ("system", "user", "assistant"):
-        raise Problem(3, f"unknown message role: {role!r}")
+        raise BadRequest(f"unknown message role: {role!r}")
     contents = {name: value for name in CONTENTS if (value := get(message, name)) is not None}
     if len(contents) > 1:
-        raise Problem(3, f"oneof field 'Content' is already set: {' and '.join([*contents][:2])}")
+        raise BadRequest(f"oneof field 'Content' is already set: {' and '.join([*contents][:2])}")
     if not contents:
-        raise Problem(3, "empty message text")
+        raise BadRequest("empty message text")
     ((kind, content),) = contents.items()
     if kind == "toolResultList":
         return _native_results(content)
@@ -161,37 +180,37 @@ def _native_results(content: Any) -> dict[str, str]:
     found = [mapping(get(mapping(row), "functionResult")) for row in rows]
     results = [row for row in found if isinstance(row.get("name"), str)]
     if not results:
-        raise Problem(3, "empty tool result list")
+        raise BadRequest("empty tool result list")
     texts, names = ([str(row.get(name, "")) for row in results] for name in ("content", "name"))
     return {"role": "user", "text": "; ".join(texts), "tool": ", ".join(names)}
 
 
-def _openai_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
+def _openai_messages(body: Fields) -> list[dict[str, str]]:
     """The messages of a chat request as `{"role", "text"}`; a picture becomes the text "[image]"."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise Problem(3, "messages must not be empty")
+        raise BadRequest("messages must not be empty")
     rows = (mapping(message).get("tool_calls") for message in messages)
     calls = [mapping(call) for row in rows if isinstance(row, list) for call in row]
     names = {str(call.get("id")): str(mapping(call.get("function")).get("name", "")) for call in calls}
     return [_openai_message(mapping(message), names) for message in messages]
 
 
-def _openai_message(message: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, str]:
+def _openai_message(message: Fields, called: Mapping[str, str]) -> dict[str, str]:
     """A message; `called` are the names of the called functions by the id of their call."""
     role = message.get("role")
     if role not in OPENAI_ROLES:
-        raise Problem(3, f"unknown message role: {role!r}")
+        raise BadRequest(f"unknown message role: {role!r}")
     text = _content(message.get("content"))
     if not text and not message.get("tool_calls"):
-        raise Problem(3, "empty message text")
+        raise BadRequest("empty message text")
     if text:
         check_text(text)
     found = {"role": OPENAI_ROLES[role], "text": text}
     if role == "tool":
         id = str(message.get("tool_call_id", ""))
         if id not in called:
-            raise Problem(3, f"tool_call_id {id!r} answers no call")
+            raise BadRequest(f"tool_call_id {id!r} answers no call")
         found["tool"] = called[id]
     return found
 
@@ -203,7 +222,7 @@ def _content(content: Any) -> str:
     for part in map(mapping, content if isinstance(content, list) else [content]):
         kind = part.get("type")
         if kind not in ("text", "image_url"):
-            raise Problem(3, f"unknown content part: {kind!r}")
+            raise BadRequest(f"unknown content part: {kind!r}")
         texts.append(str(part.get("text", "")) if kind == "text" else "[image]")
     return "\n".join(texts)
 
@@ -212,13 +231,13 @@ def _check_temperature(value: Any, top: float) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top:
-        raise Problem(3, f"temperature must be in range [0, {top:g}], got {value!r}")
+        raise BadRequest(f"temperature must be in range [0, {top:g}], got {value!r}")
 
 
 def _limit(value: Any, name: str) -> int:
     tokens = 0 if value is None else integer(value, name)
     if value is not None and tokens <= 0:
-        raise Problem(3, f"max_tokens must be greater than 0, got {tokens}")
+        raise BadRequest(f"max_tokens must be greater than 0, got {tokens}")
     return tokens
 
 
@@ -228,17 +247,17 @@ def _tools(given: Any) -> list[Tool]:
         function = mapping(mapping(row).get("function"))
         name = function.get("name")
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise Problem(3, f"invalid function name: {name!r}")
+            raise BadRequest(f"invalid function name: {name!r}")
         tools.append(Tool(name, _schema(function.get("parameters") or {"type": "object"})))
     return tools
 
 
-def _native_choice(choice: Mapping[str, Any], tools: Sequence[Tool]) -> str:
+def _native_choice(choice: Fields, tools: Sequence[Tool]) -> str:
     if name := get(choice, "functionName"):
         return _known(name, tools)
     mode = str(choice.get("mode", "AUTO"))
     if mode not in ("AUTO", "NONE", "REQUIRED", "TOOL_CHOICE_MODE_UNSPECIFIED"):
-        raise Problem(3, f"unknown tool choice mode: {mode!r}")
+        raise BadRequest(f"unknown tool choice mode: {mode!r}")
     return mode.lower() if mode in ("NONE", "REQUIRED") else ""
 
 
@@ -246,48 +265,44 @@ def _openai_choice(choice: Any, tools: Sequence[Tool]) -> str:
     if isinstance(choice, Mapping):
         return _known(mapping(choice.get("function")).get("name"), tools)
     if choice not in (None, "auto", "none", "required"):
-        raise Problem(3, f"unknown tool_choice: {choice!r}")
+        raise BadRequest(f"unknown tool_choice: {choice!r}")
     return "" if choice in (None, "auto") else str(choice)
 
 
 def _known(name: Any, tools: Sequence[Tool]) -> str:
     if not any(tool.name == name for tool in tools):
-        raise Problem(3, f"function {name!r} is not among the tools")
+        raise BadRequest(f"function {name!r} is not among the tools")
     return str(name)
 
 
-def _pictures(body: Mapping[str, Any]) -> list[bytes]:
-    """The pictures of the newest message of a user."""
+def _pictures(body: Fields) -> list[bytes]:
     users = [row for row in map(mapping, _rows(body.get("messages"))) if row.get("role") == "user"]
     content = users[-1].get("content") if users else None
     parts = map(mapping, content if isinstance(content, list) else [])
     return [_picture(part) for part in parts if part.get("type") == "image_url"]
 
 
-def _picture(part: Mapping[str, Any]) -> bytes:
+def _picture(part: Fields) -> bytes:
     head, comma, data = str(mapping(part.get("image_url")).get("url", "")).partition(",")
     if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise Problem(3, "image_url must be a data URL with base64")
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise Problem(3, "image_url is not in base64") from None
+        raise BadRequest("image_url must be a data URL with base64")
+    return from_base64(data, "image_url")
 
 
 def _schema(value: Any) -> Json:
     if not isinstance(value, dict):
-        raise Problem(3, "a JSON schema must be an object")
+        raise BadRequest("a JSON schema must be an object")
     return value
 
 
-def _any_object(form: Mapping[str, Any], messages: Messages) -> Json | None:
+def _any_object(form: Fields, messages: Messages) -> Json | None:
     """The schema for an answer that may be any JSON object: the first schema that stands in the messages, where clients
     write it, else an object with a text. None if the request asks for no object.
     """
     if form.get("type") != "json_object" and not get(form, "jsonObject"):
         return None
     text = "\n".join(message["text"] for message in messages)
-    for start in [match.start() for match in re.finditer(r"\{", text)][:MOST_BRACES]:
+    for start in [match.start() for match in re.finditer(r"\{", text)][:MAX_BRACES]:
         try:
             found, _ = json.JSONDecoder().raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -299,9 +314,67 @@ def _any_object(form: Mapping[str, Any], messages: Messages) -> Json | None:
 
 def _rows(value: Any) -> list[Any]:
     if value is not None and not isinstance(value, list):
-        raise Problem(3, "a list is expected")
+        raise BadRequest("a list is expected")
     return value or []
 
 
 CONTENTS = ("text", "toolCallList", "toolResultList")
 OPENAI_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user"}
+
+
+def as_chat(body: Fields, items: Sequence[Json], system: Sequence[str], model: Any) -> Json:
+    """The chat request for the items of a dialogue. `system` are the instructions. Raises `Problem` 3 for a malformed
+    item, 12 for a tool that the sandbox does not have.
+    """
+    told = [{"role": "system", "content": "\n\n".join(system)}] if system else []
+    tools = [mapping(tool) for tool in body.get("tools") or ()]
+    if lacking := {str(tool.get("type")) for tool in tools} - {"function", "web_search", "file_search"}:
+        raise Problem(12, f"the sandbox has no tool {min(lacking)!r}; it has function, web_search and file_search")
+    return {
+        "model": model,
+        "messages": [*told, *(message for item in items for message in _messages(item))],
+        "tools": [{"function": tool} for tool in tools if tool.get("type") == "function"],
+        "tool_choice": _choice(body.get("tool_choice")),
+        "response_format": _format(mapping(mapping(body.get("text")).get("format"))),
+        "temperature": body.get("temperature"),
+        "max_tokens": body.get("max_output_tokens"),
+        "reasoning_effort": mapping(body.get("reasoning")).get("effort"),
+    }
+
+
+def _messages(item: Json) -> list[Json]:
+    """The messages that an item becomes: one, or none for what only the service itself reads again."""
+    kind = item["type"]
+    if kind == "function_call":
+        function = {"name": item.get("name"), "arguments": item.get("arguments")}
+        return [{"role": "assistant", "tool_calls": [{"id": item.get("call_id"), "function": function}]}]
+    if kind == "function_call_output":
+        return [{"role": "tool", "tool_call_id": item.get("call_id"), "content": _chat_content(item.get("output"))}]
+    if kind in ("reasoning", "web_search_call", "file_search_call"):
+        return []
+    if kind != "message":
+        raise BadRequest(f"unknown item type: {kind!r}")
+    return [{"role": item.get("role"), "content": _chat_content(item.get("content"))}]
+
+
+def _chat_content(content: Any) -> Any:
+    return [_part(part) for part in content] if isinstance(content, list) else content
+
+
+def _part(part: Any) -> Json:
+    kind = mapping(part).get("type")
+    if kind == "input_image":
+        return {"type": "image_url", "image_url": {"url": part.get("image_url")}}
+    if kind in ("input_text", "output_text"):
+        return {"type": "text", "text": part.get("text")}
+    raise BadRequest(f"unknown content part: {kind!r}")
+
+
+def _choice(choice: Any) -> Any:
+    if not isinstance(choice, Mapping):
+        return choice
+    return {"function": {"name": choice.get("name")}} if choice.get("type") == "function" else None
+
+
+def _format(form: Fields) -> Json:
+    return {"type": form.get("type"), "json_schema": form}

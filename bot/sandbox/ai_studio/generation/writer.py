@@ -1,27 +1,81 @@
 """Where the sandbox's answers come from and how fast: a script, a function, or a local model. Begin with
-`AnswerSource.next`.
+`AnswerSource.respond`.
 
-Answers are pieces of text here; the modules of the three APIs put them into their formats.
+Answers are pieces of text here; the modules of the three APIs put them into their formats. Tool calls have the form
+recorded for each family of models.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from aiohttp import web
+from typing import Any, Literal, TypeVar
 
 from bot.clock import Clock
 from bot.errors import ModelError
-from bot.sandbox.ai_studio.faults import Faults, Stream, fail
+from bot.sandbox import scripted_model as scripted
+from bot.sandbox import scripted_tools
+from bot.sandbox.ai_studio.faults import Stream, fail
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Fault, Problem, count_tokens
-from bot.sandbox.scripted import model
-from bot.sandbox.scripted import tools as scripted_tools
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Fields, Json, Problem, Reply, count_tokens
+from bot.sandbox.faults import Fault, Faults
+
+T = TypeVar("T")
+ToolCall = tuple[str, Fields]
+
+
+def native_calls(calls: Sequence[ToolCall]) -> Json:
+    """The message with tool calls of the native API: calls have no ids, and every number is a double."""
+    rows = [{"functionCall": {"name": name, "arguments": _doubles(dict(arguments))}} for name, arguments in calls]
+    return {"role": "assistant", "toolCallList": {"toolCalls": rows}}
+
+
+def whole_calls(calls: Sequence[ToolCall], *, is_open: bool) -> list[Json]:
+    """The tool calls of an OpenAI-compatible answer that is not streamed. `is_open`: of an open model."""
+    return [
+        _entry(number, _id(name, is_open=is_open), name, _text(given)) for number, (name, given) in enumerate(calls)
+    ]
+
+
+def delta_calls(calls: Sequence[ToolCall], *, is_open: bool, bare: bool) -> list[list[Json]]:
+    """The tool calls of an OpenAI-compatible stream, one list for each chunk.
+
+    Yandex's models send all calls in one chunk, open models token by token. `bare`: even the first piece has no type,
+    as gemma sends it.
+    """
+    if not is_open:
+        return [whole_calls(calls, is_open=False)]
+    found: list[list[Json]] = []
+    for number, (name, given) in enumerate(calls):
+        found.append([_entry(number, _id(name, is_open=True), name, "", kind="" if bare else "function")])
+        found += [[_entry(number, "", "", piece, kind="")] for piece in re.findall(r".{1,4}", _text(given), re.DOTALL)]
+    return found
+
+
+def _entry(number: int, id: str, name: str, arguments: str, *, kind: str = "function") -> Json:
+    return {"index": number, "id": id, "type": kind, "function": {"name": name, "arguments": arguments}}
+
+
+def _id(name: str, *, is_open: bool) -> str:
+    return f"chatcmpl-tool-{secrets.token_hex(16)}" if is_open else name
+
+
+def _text(arguments: Fields) -> str:
+    return json.dumps(dict(arguments), ensure_ascii=False, separators=(",", ":"))
+
+
+def _doubles(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, list):
+        return [_doubles(item) for item in value]
+    return {key: _doubles(item) for key, item in value.items()} if isinstance(value, dict) else value
+
 
 Status = Literal["FINAL", "TRUNCATED_FINAL", "CONTENT_FILTER", "TOOL_CALLS", "UNSPECIFIED"]
 Quirk = Literal["no_usage", "no_done", "no_finish", "leak"]
@@ -45,11 +99,11 @@ class Answer:
     chunks: Sequence[str] = ()
     status: Status = "FINAL"
     cumulative: bool = False
-    usage: Mapping[str, Any] | None = None
+    usage: Fields | None = None
     raw: Sequence[bytes] = ()
     raw_type: str = ""
     quirks: frozenset[Quirk] = frozenset()
-    calls: Sequence[scripted_tools.Call] = ()
+    calls: Sequence[ToolCall] = ()
     thought: str = ""
 
 
@@ -82,7 +136,7 @@ class Step:
     last: bool
 
 
-Write = Callable[[PendingAnswer], Awaitable[web.StreamResponse]]
+Write = Callable[[PendingAnswer], Awaitable[Reply]]
 
 
 class AnswerSource:
@@ -95,17 +149,16 @@ class AnswerSource:
         self.speed = 0.0
         self.ttft = 0.0
         self.split = 0
-        self.function: AnswerFunction = model.answer
+        self.function: AnswerFunction = scripted.answer
         self.paced = True
         self.queue: deque[str | Sequence[str] | Answer | Fault] = deque()
         self.tuned: dict[str, Mapping[str, str]] = {}
         self._clock = clock
         self._faults = faults
 
-    async def respond(
-        self, call: Call, request: TextRequest, kind: str, write: Write
-    ) -> web.StreamResponse:  # fmt: skip
-        """Answer a request with what comes next: a fault, a body byte for byte, or what `write` makes of an answer.
+    async def respond(self, call: Call, request: TextRequest, kind: str, write: Write) -> Reply:
+        """Answer a request with what comes next: a fault, a body byte for byte, or what `write` makes of an answer. A
+        fault in the middle breaks off an answer that is not a stream as well.
 
         `kind` is the content type of a body that has none of its own.
         """
@@ -115,14 +168,15 @@ class AnswerSource:
         if pending.answer.raw:
             stream = self.stream(call, pending.answer.raw_type or kind)
             return await stream.write(_numbered(pending.answer.raw))
-        return await write(pending)
+        reply = await write(pending)
+        return await fail(call, call.fault) if call.fault and isinstance(reply, dict) else reply
 
     async def text(self, request: TextRequest) -> str:
         """Return the whole answer to a request of a batch run, at once. The queue of `script` is not used for it."""
         messages = request.messages
-        if model.is_refused(messages):
+        if scripted.is_refused(messages):
             return FILTERED
-        if self.function is model.answer and (wanted := _wanted(request, "")):
+        if self.function is scripted.answer and (wanted := _wanted(request, "")):
             found = wanted.text
         else:
             made = self.function(messages)
@@ -148,14 +202,14 @@ class AnswerSource:
                 return item
             call.fault = item
             return self._next(request, call)
-        if model.is_refused(messages):
+        if scripted.is_refused(messages):
             return PendingAnswer(Answer(chunks=(FILTERED,), status="CONTENT_FILTER"))
         thought = scripted_tools.thought(messages) if request.reasons else ""
-        if self.function is model.answer and (wanted := _wanted(request, thought)):
+        if self.function is scripted.answer and (wanted := _wanted(request, thought)):
             return wanted
         made = self.function(messages)
         if isinstance(made, str):
-            seconds = model.seconds_wanted(messages) if self.paced else None
+            seconds = scripted.seconds_wanted(messages) if self.paced else None
             return PendingAnswer(Answer(thought=thought), text=self._as_tuned(request, made), seconds=seconds)
         return PendingAnswer(Answer(thought=thought), live=made)
 
@@ -164,7 +218,7 @@ class AnswerSource:
         learned = self.tuned.get(request.uri.tuned)
         if learned is None:
             return text
-        return f"{learned.get(model.question(request.messages).strip(), text)} [{request.uri.tuned}]"
+        return f"{learned.get(scripted.question(request.messages).strip(), text)} [{request.uri.tuned}]"
 
     async def steps(self, pending: PendingAnswer, split: Split, limit: int) -> AsyncIterator[Step]:
         """Yield the answer at its speed, at most `limit` tokens (0: all). The random fault `filter` may end it."""
@@ -203,6 +257,14 @@ class AnswerSource:
             yield piece, index == last
 
 
+async def read_last(found: AsyncIterator[T]) -> T:
+    """The last of what comes, which is at least one."""
+    newest: list[T] = []
+    async for one in found:
+        newest = [one]
+    return newest[0]
+
+
 async def _with_last(live: AsyncIterator[str]) -> AsyncGenerator[tuple[str, bool]]:
     """Pieces as they come, each with whether it is the last. An error of the model becomes `Problem` 14."""
     held: str | None = None
@@ -226,7 +288,7 @@ def _wanted(request: TextRequest, thought: str) -> PendingAnswer | None:
         return PendingAnswer(Answer(calls=calls, status="TOOL_CALLS", thought=thought))
     text = scripted_tools.results_text(messages)
     if request.schema is not None:
-        text = scripted_tools.as_json(request.schema, text or model.question(messages))
+        text = scripted_tools.as_json(request.schema, text or scripted.question(messages))
     elif request.pictures:
         text = scripted_tools.describe_pictures(messages, request.pictures)
     return PendingAnswer(Answer(thought=thought), text=text) if text else None

@@ -30,15 +30,15 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Unary = Callable[[Message, Context], Awaitable[Message]]
 Streaming = Callable[[Message, Context], AsyncIterator[Message]]
 
-LONGEST_LINE = 64 * 2**20
+MAX_LINE = 64 * 2**20
 STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 CUT = "Socket closed"  # what grpcio says of a connection that breaks
 
 
 class Gateway:
-    """Asks the HTTP server at `url`; `received` gets each call. Close it."""
+    """Asks the HTTP server at `url`; `received` gets each call, and may refuse it by a `Problem`. Close it."""
 
-    def __init__(self, url: str, received: Callable[[MethodDescriptor, Message, Context], object]) -> None:
+    def __init__(self, url: str, received: Callable[[MethodDescriptor, Message, Context], Awaitable[None]]) -> None:
         self._url = url
         self._received = received
         self._session: aiohttp.ClientSession | None = None
@@ -75,7 +75,7 @@ class Gateway:
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), read_bufsize=LONGEST_LINE)
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), read_bufsize=MAX_LINE)
         return self._session
 
     async def _answers(self, method: MethodDescriptor, request: Message, context: Context) -> AsyncGenerator[Message]:
@@ -83,13 +83,13 @@ class Gateway:
         verb, path, fields = _request(method, request)
         given: Json = {"json": fields} if verb in ("POST", "PATCH") else {"params": fields}
         told = False
-        self._received(method, request, context)
         try:
+            await self._received(method, request, context)
             async with self._http().request(verb, self._url + path, headers=_headers(context), **given) as response:
                 if response.status != 200:
                     problem = _problem(await response.read(), response.status)
                     await context.send_initial_metadata(_metadata(response))
-                    await _refuse(context, problem)
+                    await refuse(context, problem)
                 async for line in response.content if method.server_streaming else _whole(response):
                     message = _message(method, line)
                     if not told:  # a connection that breaks before has told nothing, as a broken one of gRPC
@@ -97,16 +97,17 @@ class Gateway:
                         told = True
                     yield message
         except Problem as problem:
-            await _refuse(context, problem)
+            await refuse(context, problem)
         except (aiohttp.ClientError, ConnectionError):
-            await _refuse(context, Problem(14, CUT))
+            await refuse(context, Problem(14, CUT))
 
 
 async def _whole(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     yield await response.read()
 
 
-async def _refuse(context: Context, problem: Problem) -> None:
+async def refuse(context: Context, problem: Problem) -> None:
+    """End a call with the status of an error."""
     await context.abort(STATUSES.get(problem.code, grpc.StatusCode.UNKNOWN), problem.message)
 
 

@@ -1,1 +1,1 @@
-"""The services of the sandbox's AI Studio that write no text: pictures, speech, search, embeddings and IAM tokens."""
+"""The services of the sandbox's AI Studio that write no text: pictures, speech, search, embeddings, files."""

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-from aiohttp import web
-
-from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Access, any_model, check_text
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, json_response
+from bot.sandbox.ai_studio.core import Core, Part
+from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, any_model, check_text
+from bot.sandbox.ai_studio.wire import BadRequest, Call, Fields, Json, Reply, count_tokens, integer, route
 
 EMBEDDING_TOKENS = 2_048
 SAMPLE_TOKENS = 6_000  # all samples of a request together
@@ -32,32 +30,32 @@ class TunedClassifier:
     """
 
     labels: Sequence[str] = ("good", "bad")
-    samples: Sequence[Mapping[str, Any]] = ()
+    samples: Sequence[Fields] = ()
     several: bool = False
 
 
-class Embeddings:
+class Embeddings(Part):
     """The routes that turn texts into vectors or into confidences of labels.
 
     `tuned` holds the tuned classifiers by the suffix of their URI; every other suffix means one that tells good from
     bad.
     """
 
-    def __init__(self, access: Access, quotas: Quotas) -> None:
-        self._access = access
-        self._quotas = quotas
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
         self.tuned: dict[str, TunedClassifier] = {}
 
-    async def embed(self, call: Call) -> web.Response:
-        """Handle `textEmbedding`: return the vector of a text."""
-        uri = any_model(self._access, get(call.body, "modelUri"), "emb", EMBEDDINGS | V2_EMBEDDINGS)
+    @route("POST /foundationModels/v1/textEmbedding", "textEmbedding")
+    async def embed(self, call: Call) -> Reply:
+        """Return the vector of a text."""
+        uri = any_model(self._access, call.get("modelUri"), "emb", EMBEDDINGS | V2_EMBEDDINGS)
         text = call.body.get("text")
         size = dimension(uri.name, call.body.get("dim"))
         [found] = self.vectors([text], size, "textEmbedding")
         if uri.tuned:
             found = vector(f"{uri.tuned} {text}", size)
         tokens = str(count_tokens(str(text)) + 2)
-        return json_response(call, {"embedding": found, "numTokens": tokens, "modelVersion": "06.12.2023"})
+        return {"embedding": found, "numTokens": tokens, "modelVersion": "06.12.2023"}
 
     def vectors(self, texts: Sequence[Any], size: int, route: str) -> list[list[float]]:
         """The vectors of texts with `size` numbers each. Raises `Problem` for a text that is too long, and 8 over the
@@ -66,38 +64,40 @@ class Embeddings:
         for text in texts:
             check_text(text)
             if (count := count_tokens(text)) > EMBEDDING_TOKENS:
-                raise Problem(3, f"number of input tokens must be no more than {EMBEDDING_TOKENS}, got {count}")
+                raise BadRequest(f"number of input tokens must be no more than {EMBEDDING_TOKENS}, got {count}")
         self._quotas.take(route)
         return [vector(text, size) for text in texts]
 
-    async def few_shot(self, call: Call) -> web.Response:
-        """Handle `fewShotTextClassification`: return the confidence of each label, by samples in the request."""
-        any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
+    @route("POST /foundationModels/v1/fewShotTextClassification", "fewShotTextClassification")
+    async def few_shot(self, call: Call) -> Reply:
+        """Return the confidence of each label, by samples in the request."""
+        any_model(self._access, call.get("modelUri"), "cls", CLASSIFIERS)
         labels, samples = call.body.get("labels"), call.body.get("samples") or []
         if not isinstance(labels, list) or not 2 <= len(labels) <= 20 or not all(map(_word, labels)):
-            raise Problem(3, "the number of labels must be from 2 to 20")
+            raise BadRequest("the number of labels must be from 2 to 20")
         if not isinstance(samples, list) or not all(isinstance(sample, Mapping) for sample in samples):
-            raise Problem(3, "samples must be objects with text and label")
+            raise BadRequest("samples must be objects with text and label")
         if (count := sum(count_tokens(str(sample.get("text", ""))) for sample in samples)) > SAMPLE_TOKENS:
-            raise Problem(3, f"number of input tokens must be no more than {SAMPLE_TOKENS}, got {count}")
+            raise BadRequest(f"number of input tokens must be no more than {SAMPLE_TOKENS}, got {count}")
         check_text(call.body.get("text"))
         self._quotas.take("fewShotTextClassification")
         tokens = str(40 + count_tokens(json.dumps(call.body, ensure_ascii=False)))
         found = {"predictions": classify(call.body["text"], labels, samples), "modelVersion": "23.10.2024"}
-        return json_response(call, {**found, "inputTokens": tokens})
+        return {**found, "inputTokens": tokens}
 
-    async def classify(self, call: Call) -> web.Response:
-        """Handle `textClassification` by a tuned classifier."""
-        uri = any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
+    @route("POST /foundationModels/v1/textClassification", "textClassification")
+    async def classify(self, call: Call) -> Reply:
+        """By a tuned classifier only. Raises `Problem` 3 for another model."""
+        uri = any_model(self._access, call.get("modelUri"), "cls", CLASSIFIERS)
         if not uri.tuned:
-            raise Problem(3, f"Failed to get model: {uri} is not a tuned classifier")
+            raise BadRequest(f"Failed to get model: {uri} is not a tuned classifier")
         check_text(call.body.get("text"))
         if (count := count_tokens(call.body["text"])) > CLASSIFIED_TOKENS:
-            raise Problem(3, f"number of input tokens must be no more than {CLASSIFIED_TOKENS}, got {count}")
+            raise BadRequest(f"number of input tokens must be no more than {CLASSIFIED_TOKENS}, got {count}")
         self._quotas.take("textClassification")
         model = self.tuned.get(uri.tuned, TunedClassifier())
         predictions = classify(call.body["text"], model.labels, model.samples, several=model.several)
-        return json_response(call, {"predictions": predictions, "inputTokens": str(count)})
+        return {"predictions": predictions, "inputTokens": str(count)}
 
 
 def dimension(name: str, asked: Any) -> int:
@@ -106,7 +106,7 @@ def dimension(name: str, asked: Any) -> int:
         return 256
     size = integer(asked, "dim")
     if size not in ((256, 512, 768) if name in V2_EMBEDDINGS else (256,)):
-        raise Problem(3, f"dim {size} is not supported by {name}")
+        raise BadRequest(f"dim {size} is not supported by {name}")
     return size
 
 
@@ -127,9 +127,7 @@ def _add(found: list[float], feature: str, weight: float) -> None:
     found[(digest >> 11) % len(found)] += weight / 2 if digest & 2 else -weight / 2
 
 
-def classify(
-    text: str, labels: Sequence[str], samples: Sequence[Mapping[str, Any]], *, several: bool = False
-) -> list[Json]:
+def classify(text: str, labels: Sequence[str], samples: Sequence[Fields], *, several: bool = False) -> list[Json]:
     """The labels in the given order with confidences by likeness of the text to each label or its samples. They sum to
     1, unless a text may have `several` labels.
     """

@@ -22,7 +22,8 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.wire import Problem
+from bot.sandbox.ai_studio.wire import BadRequest, Problem
+from bot.sandbox.faults import Faults
 from bot.sandbox.guard import Refusal, guarded
 
 DRAFTS, DATASETS, METRICS = "ai-fomo-drafts-prod", "ai-fomo-datasets-prod", "ai-fomo-tuning-prod"
@@ -58,23 +59,35 @@ class MultipartUpload:
     parts: int
 
 
+class Refused(web.HTTPException):
+    """An error of the storage: XML, as S3 has it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status_code = status
+        text = (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message>'
+            f"<RequestId>{secrets.token_hex(8)}</RequestId></Error>"
+        )
+        super().__init__(text=text, content_type="application/xml")
+
+
 class ObjectStorage:
     """Objects by key (`bucket/folder/id`), kept in files of a temporary folder that `close` removes.
 
     `base` is the URL of the server and `folder` the one of the service account. Addresses are valid for `life` seconds,
-    or with `expired` not at all. `smallest_part` is the least size of every part but the last. `failures` are HTTP
-    statuses that the next requests are answered with, and `uploads` the keys of all uploads that were accepted.
+    or with the failure `expired` not at all. `smallest_part` is the least size of every part but the last. `failures`
+    are HTTP statuses that the next requests are answered with, and `uploads` the keys of all accepted uploads.
     """
 
-    def __init__(self, clock: Clock, folder: str) -> None:
+    def __init__(self, clock: Clock, folder: str, faults: Faults) -> None:
         self.base = ""
         self.folder = folder
         self.life = 86_400.0
-        self.expired = False
         self.smallest_part = 5 * 2**20
         self.failures: list[int] = []
         self.uploads: list[str] = []
         self._clock = clock
+        self._faults = faults
         self._grants: dict[str, Grant] = {}
         self._objects: dict[str, StoredObject] = {}
         self._multipart: dict[str, MultipartUpload] = {}
@@ -148,11 +161,11 @@ class ObjectStorage:
         parts = [self._objects.get(f"{key}/{number}") for number in range(1, upload.parts + 1)]
         for number, part in enumerate(parts, 1):
             if part is None or etags.get(number, "").strip('"') != part.etag:
-                raise Problem(3, f"InvalidPart: part {number} was not found, or its entity tag does not match")
+                raise BadRequest(f"InvalidPart: part {number} was not found, or its entity tag does not match")
             if part.size < self.smallest_part and number < upload.parts:
-                raise Problem(3, f"EntityTooSmall: part {number} has {part.size} bytes")
+                raise BadRequest(f"EntityTooSmall: part {number} has {part.size} bytes")
         if (size := sum(part.size for part in parts if part)) != upload.size:
-            raise Problem(3, f"uploaded size {size} does not match the declared size {upload.size}")
+            raise BadRequest(f"uploaded size {size} does not match the declared size {upload.size}")
         path = self.new_path()
         with path.open("wb") as whole:
             for part in filter(None, parts):
@@ -166,12 +179,10 @@ class ObjectStorage:
     async def put(self, request: web.Request) -> web.Response:
         """Handle PUT of an upload or of one part."""
         grant = self._granted(request)
-        if isinstance(grant, web.Response):
-            return grant
         if request.content_length is None:
-            return _error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+            raise Refused(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
         if grant.size is not None and request.content_length != grant.size:
-            return _error(403, "SignatureDoesNotMatch", "The signed Content-Length differs from the sent one.")
+            raise Refused(403, "SignatureDoesNotMatch", "The signed Content-Length differs from the sent one.")
         path, digest, size = self.new_path(), hashlib.md5(usedforsecurity=False), 0
         with path.open("wb") as file:
             async for piece in request.content.iter_chunked(PIECE):
@@ -181,7 +192,7 @@ class ObjectStorage:
         wanted = request.headers.get("Content-MD5", "")
         if size != request.content_length or wanted not in ("", b64encode(digest.digest()).decode()):
             path.unlink()
-            return _error(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+            raise Refused(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
         self._remove_file(grant.key)
         self._objects[grant.key] = StoredObject(path, size, digest.hexdigest())
         self.uploads.append(grant.key)
@@ -190,33 +201,30 @@ class ObjectStorage:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Handle GET of a download."""
-        grant = self._granted(request)
-        if isinstance(grant, web.Response):
-            return grant
-        found = self._objects.get(grant.key)
+        found = self._objects.get(self._granted(request).key)
         if found is None:
-            return _error(404, "NoSuchKey", "The specified key does not exist.")
+            raise Refused(404, "NoSuchKey", "The specified key does not exist.")
         headers = {"Content-Type": "application/octet-stream", "X-Amz-Request-Id": secrets.token_hex(8)}
         return web.FileResponse(found.path, headers=headers)
 
-    def _granted(self, request: web.Request) -> Grant | web.Response:
-        """What the address of the request allows, or the answer that refuses it."""
+    def _granted(self, request: web.Request) -> Grant:
+        """What the address of the request allows. Raises `Refused`."""
         if self.failures:
             status = self.failures.pop(0)
-            return _error(status, "SlowDown" if status == 503 else "InternalError", "a failure on purpose")
+            raise Refused(status, "SlowDown" if status == 503 else "InternalError", "a failure on purpose")
         if "Authorization" in request.headers:
-            return _error(400, "InvalidArgument", "Only one auth mechanism allowed.")
+            raise Refused(400, "InvalidArgument", "Only one auth mechanism allowed.")
         grant = self._grants.get(request.query.get("X-Amz-Signature", ""))
         path = request.path.lstrip("/")
         key = grant.key if grant else ""
         if grant is None or grant.method != request.method or path not in (key, re.sub(r"/\d+$", "", key)):
-            return _error(403, "SignatureDoesNotMatch", "The request signature we calculated does not match yours.")
+            raise Refused(403, "SignatureDoesNotMatch", "The request signature we calculated does not match yours.")
         if self._clock.monotonic() >= grant.until:
-            return _error(403, "AccessDenied", "Request has expired")
+            raise Refused(403, "AccessDenied", "Request has expired")
         return grant
 
     def _until(self) -> float:
-        return self._clock.monotonic() + (0.0 if self.expired else self.life)
+        return self._clock.monotonic() + (0.0 if "expired" in self._faults.lasting else self.life)
 
     def _signed(self, grant: Grant, headers: str, key: str = "", more: Mapping[str, str] | None = None) -> str:
         signature, now = secrets.token_hex(32), datetime.fromtimestamp(self._clock.time(), UTC)
@@ -235,12 +243,3 @@ class ObjectStorage:
     def _remove_file(self, key: str) -> None:
         if (found := self._objects.pop(key, None)) is not None:
             found.path.unlink(missing_ok=True)
-
-
-def _error(status: int, code: str, message: str) -> web.Response:
-    """An error of the storage: XML, as S3 has it."""
-    text = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message>'
-        f"<RequestId>{secrets.token_hex(8)}</RequestId></Error>"
-    )
-    return web.Response(text=text, status=status, content_type="application/xml")

@@ -123,7 +123,6 @@ def _check_part(part: str, allowed: re.Pattern[str], name: str) -> None:
 
 
 def _of_app(kind: str, rest: str, host: str, query: str, *, wrong: bool) -> str:
-    """Return an address that an app of Telegram opens."""
     if wrong or host[0] == "[" or rest.lower().startswith("http://"):
         raise WrongAddress("Wrong tg URL" if kind == "tg" else "Wrong ton URL")
     if not re.fullmatch("[a-z0-9_.-]+" if kind == "tonsite" else "[a-z0-9_-]+", host):

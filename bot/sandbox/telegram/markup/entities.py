@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from bot.sandbox.guard import Json
 from bot.sandbox.telegram.call import bad
 from bot.sandbox.telegram.markup.addresses import WrongAddress, checked_address, is_time_format, user_of
 
-Entity = dict[str, Any]
+Entity = Json
 
 TEXT_LIMIT = 4_096
 CAPTION_LIMIT = 1_024
@@ -26,7 +27,7 @@ QUOTES = frozenset({"blockquote", "expandable_blockquote"})
 CODES = frozenset({"pre", "code"})
 STYLES = frozenset({"bold", "italic", "underline", "strikethrough", "spoiler"})
 GIVEN = QUOTES | CODES | STYLES | {"text_link", "text_mention", "custom_emoji", "date_time"}
-FOUND = frozenset({"mention", "hashtag", "cashtag", "bot_command", "url", "email", "phone_number", "bank_card_number"})
+FOUND = frozenset("mention hashtag cashtag bot_command url email phone_number bank_card_number".split())
 REQUIRED: dict[str, dict[str, tuple[type, ...]]] = {
     "text_link": {"url": (str,)},
     "text_mention": {"user": (dict,)},
@@ -47,7 +48,7 @@ class Formatted:
     entities: list[Entity] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
-    def fields(self, text: str = "text", entities: str = "entities") -> dict[str, Any]:
+    def fields(self, text: str = "text", entities: str = "entities") -> Json:
         """The text and the entities as fields of a Message with these names; empty fields are left out."""
         found = {text: self.text} if self.text else {}
         return {**found, entities: self.entities} if self.entities else dict(found)

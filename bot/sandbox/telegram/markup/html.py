@@ -9,11 +9,24 @@ from bot.sandbox.telegram.markup.entities import Entity
 from bot.sandbox.telegram.markup.parser import Open, Parser
 
 _TAGS = {
-    "b": "bold", "strong": "bold", "i": "italic", "em": "italic", "u": "underline", "ins": "underline",
-    "s": "strikethrough", "strike": "strikethrough", "del": "strikethrough", "tg-spoiler": "spoiler", "span": "spoiler",
-    "a": "text_link", "code": "code", "pre": "pre", "blockquote": "blockquote", "tg-emoji": "custom_emoji",
+    "b": "bold",
+    "strong": "bold",
+    "i": "italic",
+    "em": "italic",
+    "u": "underline",
+    "ins": "underline",
+    "s": "strikethrough",
+    "strike": "strikethrough",
+    "del": "strikethrough",
+    "tg-spoiler": "spoiler",
+    "span": "spoiler",
+    "a": "text_link",
+    "code": "code",
+    "pre": "pre",
+    "blockquote": "blockquote",
+    "tg-emoji": "custom_emoji",
     "tg-time": "date_time",
-}  # fmt: skip
+}
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _REFERENCE = re.compile(
     r"&(?:#[xX]([0-9a-fA-F]{1,6})(?![0-9a-fA-F])|#([0-9]{1,7})(?![0-9])|(lt|gt|amp|quot)(?![a-zA-Z]));?"
@@ -191,6 +204,10 @@ def _small(text: str) -> str:
 _ENDS_TOKEN = frozenset(" \t\r\n\0\v>") | {""}
 # Which attribute of which tag says something, and what its value begins with.
 _ARGUMENTS = {
-    ("a", "href"): "", ("code", "class"): "language-", ("span", "class"): "tg-", ("tg-emoji", "emoji-id"): "",
-    ("blockquote", "expandable"): "", ("tg-time", "format"): "",
-}  # fmt: skip
+    ("a", "href"): "",
+    ("code", "class"): "language-",
+    ("span", "class"): "tg-",
+    ("tg-emoji", "emoji-id"): "",
+    ("blockquote", "expandable"): "",
+    ("tg-time", "format"): "",
+}

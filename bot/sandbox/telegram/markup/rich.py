@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bot.sandbox.telegram.call import bad
+from bot.sandbox.guard import Json
+from bot.sandbox.telegram.call import BOT_API, bad
 from bot.sandbox.telegram.markup.entities import is_blank
-
-Block = dict[str, Any]
 
 CHARACTERS = 32_768
 BLOCKS = 500
@@ -21,32 +20,8 @@ DEPTH = 16
 COLUMNS = 20
 ROW_BUTTONS = 8
 
-STYLED = frozenset(
-    {"bold", "italic", "underline", "strikethrough", "spoiler", "subscript", "superscript", "marked", "code"}
-)
-TEXT_FIELDS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(STYLED, ("text",)),
-    "url": ("text", "url"),
-    "email_address": ("text", "email_address"),
-    "phone_number": ("text", "phone_number"),
-    "text_mention": ("text", "user"),
-    "date_time": ("text", "unix_time"),
-    "mention": ("text", "username"),
-    "hashtag": ("text", "hashtag"),
-    "cashtag": ("text", "cashtag"),
-    "bot_command": ("text", "bot_command"),
-    "bank_card_number": ("text", "bank_card_number"),
-    "anchor_link": ("text", "anchor_name"),
-    "reference": ("text", "name"),
-    "reference_link": ("text", "reference_name"),
-    "anchor": ("name",),
-    "custom_emoji": ("custom_emoji_id", "alternative_text"),
-    "mathematical_expression": ("expression",),
-    "button": ("button",),
-}
 
-
-def rich(given: Any, *, draft: bool = False) -> dict[str, Any]:
+def rich(given: Any, *, draft: bool = False) -> Json:
     """Check an InputRichMessage and return the RichMessage of the server's answer. Raises 400 for what is malformed."""
     if not isinstance(given, dict):
         raise bad("Can't parse InputRichMessage: expected an Object")
@@ -79,7 +54,7 @@ def plain(value: Any) -> str:
     return "\n".join(found for name in names if name in value and (found := plain(value[name])))
 
 
-def _is_block(value: Block) -> bool:
+def _is_block(value: Json) -> bool:
     return value.get("type") in BLOCK_FIELDS or value.get("type") in MEDIA or "blocks" in value
 
 
@@ -99,14 +74,14 @@ class _Check:
 
     # --- blocks -------------------------------------------------------------------------------------------------------
 
-    def blocks(self, given: Any, depth: int) -> list[Block]:
+    def blocks(self, given: Any, depth: int) -> list[Json]:
         if not isinstance(given, list):
             raise bad("Can't parse InputRichBlock: Array expected")
         if not given:
             raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
         return [self.block(item, depth) for item in given]
 
-    def block(self, given: Any, depth: int) -> Block:
+    def block(self, given: Any, depth: int) -> Json:
         if depth > DEPTH:
             raise bad("RICH_MESSAGE_DEPTH_TOO_MUCH")
         if not isinstance(given, dict):
@@ -119,7 +94,7 @@ class _Check:
             raise bad("RICH_MESSAGE_MEDIA_INVALID")
         if kind == "thinking" and not self.draft:
             raise bad("RICH_MESSAGE_THINKING_FORBIDDEN")
-        found: Block = {"type": kind}
+        found: Json = {"type": kind}
         for field in BLOCK_FIELDS[kind]:
             name = field.rstrip("?")
             if name in TYPES:
@@ -129,22 +104,22 @@ class _Check:
                 found[name] = check(self, given, name, depth)
         return found
 
-    def size(self, given: Block, name: str, depth: int) -> int:
+    def size(self, given: Json, name: str, depth: int) -> int:
         if given.get(name) not in range(1, 7) or isinstance(given[name], bool):
             raise bad("Can't parse InputRichBlock: heading size must be from 1 to 6")
         return int(given[name])
 
-    def nested(self, given: Block, name: str, depth: int) -> list[Block]:
+    def nested(self, given: Json, name: str, depth: int) -> list[Json]:
         return self.blocks(given.get(name), depth + 1)
 
-    def items(self, given: Block, name: str, depth: int) -> list[Block]:
+    def items(self, given: Json, name: str, depth: int) -> list[Json]:
         items = given.get(name)
         if not isinstance(items, list) or not items:
             raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
         numbers: list[int] = []
         return [self.item(item, depth, numbers) for item in items]
 
-    def item(self, given: Any, depth: int, numbers: list[int]) -> Block:
+    def item(self, given: Any, depth: int, numbers: list[int]) -> Json:
         if not isinstance(given, dict):
             raise bad("Can't parse InputRichBlockListItem: expected an Object")
         self.count += 1
@@ -157,7 +132,7 @@ class _Check:
             label = f"{numbers[-1]}."
         return {"label": label, "blocks": self.blocks(given.get("blocks") or [], depth + 1), **kept}
 
-    def cells(self, given: Block, name: str, depth: int) -> list[list[Block]]:
+    def cells(self, given: Json, name: str, depth: int) -> list[list[Json]]:
         rows = given.get(name)
         if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
             raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
@@ -167,7 +142,7 @@ class _Check:
             raise bad("RICH_MESSAGE_TABLE_COLUMNS_TOO_MUCH")
         return cells
 
-    def cell(self, given: Any) -> Block:
+    def cell(self, given: Any) -> Json:
         if not isinstance(given, dict):
             raise bad("Can't parse RichBlockTableCell: expected an Object")
         align, valign = given.get("align", "left"), given.get("valign", "top")
@@ -176,7 +151,7 @@ class _Check:
         text = {"text": self.text(given["text"])} if given.get("text") else {}
         return {"align": align, "valign": valign, **text, **_kept(given, "is_header", "colspan", "rowspan")}
 
-    def buttons(self, given: Block, name: str, depth: int) -> list[Block]:
+    def buttons(self, given: Json, name: str, depth: int) -> list[Json]:
         buttons = given.get(name)
         if not isinstance(buttons, list) or not 1 <= len(buttons) <= ROW_BUTTONS:
             raise bad("RICH_MESSAGE_BUTTONS_INVALID")
@@ -184,10 +159,10 @@ class _Check:
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
-    def words(self, given: Block, name: str, depth: int) -> Any:
+    def words(self, given: Json, name: str, depth: int) -> Any:
         return self.text(given.get(name, ""))
 
-    def needed(self, given: Block, name: str = "text", depth: int = 1) -> Any:
+    def needed(self, given: Json, name: str = "text", depth: int = 1) -> Any:
         """Check rich text that must show something. Raises 400 if it is blank."""
         before = self.characters
         text = self.text(given.get(name, ""))
@@ -195,7 +170,7 @@ class _Check:
             raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
         return text
 
-    def string(self, given: Block, name: str, depth: int) -> str:
+    def string(self, given: Json, name: str, depth: int) -> str:
         value = given.get(name)
         if not isinstance(value, str):
             raise bad(f"Can't parse InputRichBlock: Can't find field \"{name}\"")
@@ -218,7 +193,7 @@ class _Check:
             raise bad(f'Can\'t parse RichText: unsupported type "{kind}"')
         return self.object(given, depth)
 
-    def object(self, given: Block, depth: int) -> Block:
+    def object(self, given: Json, depth: int) -> Json:
         for name in TEXT_FIELDS[given["type"]]:
             if name not in given or (given[name] in ("", None) and name != "text"):
                 raise bad(f"Can't parse RichText: Can't find field \"{name}\" of {given['type']}")
@@ -228,7 +203,7 @@ class _Check:
             return {"type": "button", "button": self.button(given["button"])}
         return {**given, "text": self.text(given["text"], depth + 1)} if "text" in given else dict(given)
 
-    def button(self, given: Any) -> Block:
+    def button(self, given: Any) -> Json:
         if not isinstance(given, dict):
             raise bad("Can't parse RichMessageButton: expected an Object")
         data = given.get("callback_data")
@@ -246,7 +221,7 @@ def _has_picture(text: Any) -> bool:
     )
 
 
-def _kept(given: Block, *names: str) -> Block:
+def _kept(given: Json, *names: str) -> Json:
     """The simple fields of a block (`TYPES`) that are there. Raises 400 for a value of a wrong type."""
     kept = {name: given[name] for name in names if given.get(name) is not None}
     for name, value in kept.items():
@@ -255,26 +230,10 @@ def _kept(given: Block, *names: str) -> Block:
     return kept
 
 
-# The fields of each kind of block; one with a question mark may be missing.
-BLOCK_FIELDS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("paragraph", "pre", "footer", "pullquote", "expandable_blockquote"), ("text", "language?", "credit?")
-    ),
-    "heading": ("size", "text"),
-    "blockquote": ("blocks", "credit?"),
-    "details": ("summary", "blocks", "is_open?"),
-    "list": ("items",),
-    "table": ("cells", "caption?", "is_bordered?", "is_striped?", "is_compact?"),
-    "mathematical_expression": ("expression",),
-    "buttons": ("buttons", "align?"),
-    "thinking": ("text",),
-    "divider": (),
-    "anchor": ("name",),
-    "collage": ("blocks",),
-    "slideshow": ("blocks",),
-}
-MEDIA = frozenset({"map", "animation", "audio", "document", "photo", "video", "voice_note"})
-FIELD_CHECKS: dict[str, Callable[[_Check, Block, str, int], Any]] = {
+BLOCK_FIELDS = {kind: fields.split() for kind, fields in BOT_API["blocks"].items()}
+TEXT_FIELDS = {kind: fields.split() for kind, fields in BOT_API["texts"].items()}
+MEDIA = frozenset("map animation audio document photo video voice_note".split())
+FIELD_CHECKS: dict[str, Callable[[_Check, Json, str, int], Any]] = {
     **dict.fromkeys(("text", "summary"), _Check.needed),
     **dict.fromkeys(("credit", "caption"), _Check.words),
     **dict.fromkeys(("expression", "name"), _Check.string),

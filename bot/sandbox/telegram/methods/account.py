@@ -1,4 +1,4 @@
-"""Bot API methods about the bot itself, updates, files and chats. The table `METHODS` is at the end."""
+"""Bot API methods about the bot itself, updates, files, chats and business connections. `METHODS` is at the end."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import re
 from functools import partial
 from typing import Any
 
-from bot.sandbox.telegram.call import Call, bad, too_many
-from bot.sandbox.telegram.context import Method, MethodContext
-from bot.sandbox.telegram.files import DOWNLOAD_LIMIT
-from bot.sandbox.telegram.state import Chat
+from bot.sandbox.guard import Json
+from bot.sandbox.telegram.call import DOWNLOAD_LIMIT, ApiError, Call, bad, too_many
+from bot.sandbox.telegram.chats import Chat, Connection
+from bot.sandbox.telegram.state import Method, State
 
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")
-SCOPES = frozenset({
-    "default", "all_private_chats", "all_group_chats", "all_chat_administrators", "chat", "chat_administrators",
-    "chat_member",
-})  # fmt: skip
+SCOPES = frozenset(
+    """
+    default all_private_chats all_group_chats all_chat_administrators chat chat_administrators chat_member
+    """.split()
+)
 DEFAULT_SCOPE = '{"type": "default"}'
 GROUP_SCOPE = '{"type": "all_group_chats"}'
 GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels")
@@ -25,17 +26,17 @@ GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscripti
 # --- the bot ----------------------------------------------------------------------------------------------------------
 
 
-def get_me(api: MethodContext, call: Call) -> dict[str, Any]:
+def get_me(api: State, call: Call) -> Json:
     """Return the bot as a User with its abilities."""
-    return api.state.profile.me()
+    return api.profile.me()
 
 
-def done(api: MethodContext, call: Call) -> bool:
+def done(api: State, call: Call) -> bool:
     """Return True: for methods that the sandbox accepts without doing anything."""
     return True
 
 
-def set_text(api: MethodContext, call: Call, *, field: str, limit: int) -> bool:
+def set_text(api: State, call: Call, *, field: str, limit: int) -> bool:
     """Set the bot's name or description for a language. `field` is the parameter, `limit` its longest length."""
     value = call.text(field)
     if len(value) > limit:
@@ -44,13 +45,13 @@ def set_text(api: MethodContext, call: Call, *, field: str, limit: int) -> bool:
     return True
 
 
-def get_text(api: MethodContext, call: Call, *, field: str) -> dict[str, str]:
+def get_text(api: State, call: Call, *, field: str) -> dict[str, str]:
     """Return the bot's name or description in a language, else the default one. `field` says which."""
-    default = api.settings.get(f"{field}/", api.state.profile.first_name if field == "name" else "")
+    default = api.settings.get(f"{field}/", api.profile.first_name if field == "name" else "")
     return {field: api.settings.get(f"{field}/{call.text('language_code')}", default)}
 
 
-def set_my_commands(api: MethodContext, call: Call) -> bool:
+def set_my_commands(api: State, call: Call) -> bool:
     """Set the menu of commands for a scope and language. Raises 400 for a command that Telegram would not take."""
     commands = call.parsed("commands", "commands")
     if not isinstance(commands, list):
@@ -59,26 +60,26 @@ def set_my_commands(api: MethodContext, call: Call) -> bool:
         raise bad("BOT_COMMANDS_TOO_MUCH")
     kept = [_command(item) for item in commands]
     scope, language = _scope(call)
-    api.state.commands.setdefault(scope, {})[language] = kept
+    api.commands.setdefault(scope, {})[language] = kept
     _show_commands(api)
     return True
 
 
-def get_my_commands(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+def get_my_commands(api: State, call: Call) -> list[Json]:
     """Return the menu of commands of a scope and language; empty if none was set."""
     scope, language = _scope(call)
-    return api.state.commands.get(scope, {}).get(language, [])
+    return api.commands.get(scope, {}).get(language, [])
 
 
-def delete_my_commands(api: MethodContext, call: Call) -> bool:
+def delete_my_commands(api: State, call: Call) -> bool:
     """Remove the menu of commands of a scope and language."""
     scope, language = _scope(call)
-    api.state.commands.get(scope, {}).pop(language, None)
+    api.commands.get(scope, {}).pop(language, None)
     _show_commands(api)
     return True
 
 
-def _command(item: Any) -> dict[str, Any]:
+def _command(item: Any) -> Json:
     if not isinstance(item, dict):
         raise bad("can't parse BotCommand: expected an Object")
     name, description = str(item.get("command", "")).removeprefix("/"), str(item.get("description", ""))
@@ -100,23 +101,23 @@ def _scope(call: Call) -> tuple[str, str]:
     return json.dumps(scope, sort_keys=True), language
 
 
-def _show_commands(api: MethodContext) -> None:
-    api.state.hub.publish("commands", commands=api.state.commands)
+def _show_commands(api: State) -> None:
+    api.hub.publish("commands", commands=api.commands)
 
 
 # --- updates and files ------------------------------------------------------------------------------------------------
 
 
-async def get_updates(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+async def get_updates(api: State, call: Call) -> list[Json]:
     """Return updates by long polling."""
     if not api.updates.webhook_active:
         api.updates.ask(call.parsed("allowed_updates", "allowed updates"))
     return await api.updates.poll(call.integer("offset"), call.integer("limit", 100), call.integer("timeout"))
 
 
-async def set_webhook(api: MethodContext, call: Call) -> bool:
+async def set_webhook(api: State, call: Call) -> bool:
     """Set the webhook; an empty `url` removes it. Raises 429 when called twice within a second."""
-    now = api.state.clock.monotonic()
+    now = api.clock.monotonic()
     if call.text("url") and now < api.webhook_at + 1:
         raise too_many(1)
     api.webhook_at = now
@@ -126,20 +127,20 @@ async def set_webhook(api: MethodContext, call: Call) -> bool:
     return True
 
 
-async def delete_webhook(api: MethodContext, call: Call) -> bool:
+async def delete_webhook(api: State, call: Call) -> bool:
     """Remove the webhook, so that updates come by polling."""
     await api.webhook.set("", "", 40, drop_pending=call.flag("drop_pending_updates"))
     return True
 
 
-def get_webhook_info(api: MethodContext, call: Call) -> dict[str, Any]:
+def get_webhook_info(api: State, call: Call) -> Json:
     """Return the state of the webhook as a WebhookInfo."""
     return {**api.webhook.info(), "allowed_updates": sorted(api.updates.allowed)}
 
 
-def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
+def get_file(api: State, call: Call) -> Json:
     """Return a File with the path to download it. Raises 400 for an unknown file or one over 20 MB."""
-    file = api.state.files.get(call.text("file_id"))
+    file = api.files.get(call.text("file_id"))
     if file is None:
         raise bad("wrong file_id or the file is temporarily unavailable")
     if len(file.data) > DOWNLOAD_LIMIT:
@@ -150,40 +151,40 @@ def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
 # --- chats ------------------------------------------------------------------------------------------------------------
 
 
-def get_chat(api: MethodContext, call: Call) -> dict[str, Any]:
+def get_chat(api: State, call: Call) -> Json:
     """Return a chat as a ChatFullInfo."""
-    chat = api.chat(call)
+    chat = api.chat_of(call)
     more = {"accent_color_id": abs(chat.id) % 7, "max_reaction_count": 11}
-    return {**api.state.head(chat), **more, "accepted_gift_types": dict.fromkeys(GIFTS, False)}
+    return {**api.head(chat), **more, "accepted_gift_types": dict.fromkeys(GIFTS, False)}
 
 
-def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
+def get_chat_member(api: State, call: Call) -> Json:
     """Return a person or the bot as a ChatMember. Raises 400 for an unknown user."""
-    chat = api.chat(call)
+    chat = api.chat_of(call)
     user_id = call.integer("user_id")
-    if user_id not in api.state.people and user_id != api.state.profile.id:
+    if user_id not in api.people and user_id != api.profile.id:
         raise bad("user not found")
     return member(api, chat, user_id)
 
 
-def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+def get_chat_administrators(api: State, call: Call) -> list[Json]:
     """Return the owner and the administrators of a group, without bots. Raises 400 for a private chat."""
-    chat = api.chat(call)
+    chat = api.chat_of(call)
     if chat.private:
         raise bad("there are no administrators in the private chat")
     members = [member(api, chat, user_id) for user_id in chat.members]
     return [item for item in members if item["status"] in {"creator", "administrator"}]
 
 
-def get_chat_member_count(api: MethodContext, call: Call) -> int:
+def get_chat_member_count(api: State, call: Call) -> int:
     """Return how many members a chat has, the bot included."""
-    chat = api.chat(call)
+    chat = api.chat_of(call)
     return len(chat.members) + chat.has_bot
 
 
-def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
+def member(api: State, chat: Chat, user_id: int) -> Json:
     """Return a user as a ChatMember: the first member of a group is its owner, others may be administrators."""
-    is_bot, user = user_id == api.state.profile.id, {"user": api.state.user(user_id)}
+    is_bot, user = user_id == api.profile.id, {"user": api.user(user_id)}
     if not (chat.has_bot if is_bot else user_id in chat.members):
         return {"status": "left", **user}
     if not chat.private and user_id == chat.members[0]:
@@ -194,10 +195,55 @@ def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
     return {"status": "member", **user}
 
 
-RIGHTS = (
-    "can_manage_chat", "can_delete_messages", "can_restrict_members", "can_promote_members", "can_change_info",
-    "can_invite_users", "can_pin_messages", "can_manage_topics",
-)  # fmt: skip
+RIGHTS = tuple(
+    """
+    can_manage_chat can_delete_messages can_restrict_members can_promote_members can_change_info can_invite_users
+    can_pin_messages can_manage_topics
+    """.split()
+)
+
+
+FORBIDDEN = "Forbidden: BOT_ACCESS_FORBIDDEN"
+
+
+def get_business_connection(api: State, call: Call) -> Json:
+    """Return a BusinessConnection. Raises 400 for an unknown one."""
+    connection = api.connections.get(call.text("business_connection_id"))
+    if connection is None:
+        raise bad("BUSINESS_CONNECTION_INVALID")
+    return connection.view(api.user(connection.owner))
+
+
+def read_business_message(api: State, call: Call) -> bool:
+    """Mark a message as read. Raises 400 for an unknown message, 403 without the right."""
+    connection = _allowed(api, call, "can_read_messages")
+    if api.message_id(call) not in api.business_chat(connection, call.integer("chat_id")).messages:
+        raise bad("message not found")
+    return True
+
+
+def delete_business_messages(api: State, call: Call) -> bool:
+    """Delete messages of one chat: what the account has sent, or with another right everything."""
+    connection = _allowed(api, call, "can_delete_sent_messages", "can_delete_all_messages")
+    numbers = call.numbers("message_ids")
+    for chat in connection.chats.values():
+        found = [chat.messages[number] for number in numbers if number in chat.messages]
+        if "can_delete_all_messages" not in connection.rights and any(
+            message["from"]["id"] != connection.owner for message in found
+        ):
+            raise ApiError(403, FORBIDDEN)
+        api.remove(chat, [message["message_id"] for message in found])
+    return True
+
+
+def _allowed(api: State, call: Call, *rights: str) -> Connection:
+    """The live connection of a call, which has one of these rights. Raises 400 or 403."""
+    connection = api.connections.get(call.text("business_connection_id"))
+    if connection is None or not connection.is_enabled:
+        raise bad("BUSINESS_CONNECTION_INVALID")
+    if not {*rights} & {*connection.rights}:
+        raise ApiError(403, FORBIDDEN)
+    return connection
 
 
 METHODS: dict[str, Method] = {
@@ -221,4 +267,7 @@ METHODS: dict[str, Method] = {
     "getChatAdministrators": get_chat_administrators,
     "getChatMemberCount": get_chat_member_count,
     **dict.fromkeys(("logOut", "close", "setChatMenuButton", "setMyDefaultAdministratorRights", "leaveChat"), done),
+    "getBusinessConnection": get_business_connection,
+    "readBusinessMessage": read_business_message,
+    "deleteBusinessMessages": delete_business_messages,
 }

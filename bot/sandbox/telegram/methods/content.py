@@ -1,5 +1,8 @@
-"""The parts of a message that the bot sends (text, caption, keyboard, reply), checked as the real server
-checks them.
+"""The parts of a message that the bot sends (text, caption, keyboard, reply), checked as the real server checks them.
+
+A bot may send an ephemeral message within 15 s of a button press or of an ephemeral message of that person, and at any
+time in a group where it is an administrator. Telegram does not document the texts of the errors: those here imitate its
+style.
 """
 
 from __future__ import annotations
@@ -7,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bot.sandbox.guard import Json
 from bot.sandbox.telegram.call import Call, bad
-from bot.sandbox.telegram.context import MethodContext
+from bot.sandbox.telegram.chats import Chat
 from bot.sandbox.telegram.markup import entities
 from bot.sandbox.telegram.markup.addresses import WrongAddress, checked_address, user_of
 from bot.sandbox.telegram.markup.entities import Formatted
-from bot.sandbox.telegram.markup.parse_modes import parse
-from bot.sandbox.telegram.state import Chat
+from bot.sandbox.telegram.markup.markdown import parse
+from bot.sandbox.telegram.state import State
 
 ROW = 8
 KEYBOARD = 100
@@ -22,13 +26,15 @@ TEXTS = {
     "text": ("entities", entities.TEXT_LIMIT, "Message is too long"),
     "caption": ("caption_entities", entities.CAPTION_LIMIT, "Message caption is too long"),
 }
-ACTIONS = (
-    "url", "callback_data", "web_app", "login_url", "switch_inline_query", "switch_inline_query_current_chat",
-    "switch_inline_query_chosen_chat", "copy_text", "callback_game", "pay", "disabled",
-)  # fmt: skip
+ACTIONS = tuple(
+    """
+    url callback_data web_app login_url switch_inline_query switch_inline_query_current_chat
+    switch_inline_query_chosen_chat copy_text callback_game pay disabled
+    """.split()
+)
 
 
-def text_fields(api: MethodContext, call: Call) -> dict[str, Any]:
+def text_fields(api: State, call: Call) -> Json:
     """The text of a call with its entities and its link preview, as fields of a Message. Raises 400."""
     if not call.text("text"):
         raise bad("Message text is empty")
@@ -67,7 +73,7 @@ def caption(call: Call) -> Formatted:
 SHARED = {"request_contact": "phone number", "request_location": "location"}  # by reply buttons in private chats only
 
 
-def reply_keyboard(call: Call, chat: Chat) -> list[list[dict[str, Any]]] | None:
+def reply_keyboard(call: Call, chat: Chat) -> list[list[Json]] | None:
     """Return the rows of the reply keyboard that a message brings; an empty list removes it, None leaves it.
 
     Raises 400 for a button that shares something in a group.
@@ -82,7 +88,7 @@ def reply_keyboard(call: Call, chat: Chat) -> list[list[dict[str, Any]]] | None:
     return rows
 
 
-def keyboard(call: Call, *, editing: bool = False) -> dict[str, Any] | None:
+def keyboard(call: Call, *, editing: bool = False) -> Json | None:
     """The inline keyboard of a message; None for no keyboard and for other kinds of keyboards.
 
     Raises 400 for a malformed keyboard, and with `editing` for any but an inline one.
@@ -108,7 +114,7 @@ def asks_for_reply(call: Call) -> bool:
     return isinstance(markup, dict) and markup.get("force_reply") is True
 
 
-def _inline(given: Any) -> dict[str, Any] | None:
+def _inline(given: Any) -> Json | None:
     rows = _rows(given, 'Field "inline_keyboard" of the InlineKeyboardMarkup must be an Array of Arrays')
     _check_size(rows)
     rows = [[_button(button) for button in row] for row in rows]
@@ -126,7 +132,7 @@ def _check_size(rows: list[list[Any]]) -> None:
         raise bad("reply markup is too long")
 
 
-def _button(given: Any) -> dict[str, Any]:
+def _button(given: Any) -> Json:
     problem = "Can't parse inline keyboard button: "
     if not isinstance(given, dict):
         raise bad(problem + "InlineKeyboardButton must be an Object")
@@ -190,3 +196,57 @@ def reply(call: Call, chat: Chat) -> Reply:
     if quote and quote not in str(original.get("text") or original.get("caption") or ""):
         raise bad("QUOTE_TEXT_INVALID")
     return Reply(number, quote)
+
+
+WINDOW = 15.0  # seconds after a press or message in which the bot may answer ephemerally
+
+
+def allow_ephemeral(api: State, call: Call, given: Json) -> tuple[Chat, int, Reply]:
+    """The group, the id of the person who may see the message, and the ephemeral message that it replies to.
+
+    `given` are the `ephemeral_message_parameters` of a sending method. Raises 400 if it is forbidden.
+    """
+    chat = api.chat_of(call)
+    receiver = given.get("receiver_user_id")
+    if not isinstance(receiver, int):
+        raise bad("can't parse EphemeralMessageParameters: receiver_user_id is not specified")
+    if chat.private or chat.type == "channel":
+        raise bad("EPHEMERAL_CHAT_INVALID")
+    if receiver not in chat.members:
+        raise bad("USER_NOT_PARTICIPANT")
+    replied = _replied(api, call, chat, receiver)
+    if not (_pressed(api, given, chat, receiver) or replied or chat.administers):
+        raise bad("CHAT_ADMIN_REQUIRED")
+    return chat, receiver, Reply(replied)
+
+
+def _pressed(api: State, given: Json, chat: Chat, receiver: int) -> bool:
+    """Whether the message answers a button press.
+
+    Raises 400 for an unknown press, a press of another person or in another chat, and one over 15 s ago.
+    """
+    query = str(given.get("callback_query_id") or "")
+    if not query:
+        return False
+    press = api.presses.get(query)
+    if press is None or press.user != receiver or press.chat != chat.id:
+        raise bad("QUERY_ID_INVALID")
+    if press.at + WINDOW < api.clock.time():
+        raise bad("query is too old and response timeout expired or query ID is invalid")
+    if given.get("replace_callback_query_message") and press.unseen:
+        raise bad("EPHEMERAL_MESSAGE_REPLACE_INVALID")
+    return True
+
+
+def _replied(api: State, call: Call, chat: Chat, receiver: int) -> int:
+    """The id of the ephemeral message that is replied to; 0 for none. Raises 400 if it is unknown or over 15 s old."""
+    found = call.parsed("reply_parameters", "reply parameters")
+    number = found.get("ephemeral_message_id") if isinstance(found, dict) else None
+    if not number:
+        return 0
+    original = chat.unseen.get(number)
+    if original is None or original["from"]["id"] != receiver:
+        raise bad("message to be replied not found")
+    if original["date"] + WINDOW < api.clock.time():
+        raise bad("EPHEMERAL_REPLY_EXPIRED")
+    return int(number)

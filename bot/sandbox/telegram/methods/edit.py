@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.sandbox.guard import Json
 from bot.sandbox.telegram.call import Call, Upload, bad
-from bot.sandbox.telegram.context import Method, MethodContext
+from bot.sandbox.telegram.chats import Chat, Message
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import caption, keyboard, text_fields
-from bot.sandbox.telegram.state import Chat, Message
+from bot.sandbox.telegram.state import Method, State
 
 TEXT = ("text", "entities", "rich_message", "link_preview_options")
 CAPTION = ("caption", "caption_entities")
@@ -25,7 +26,7 @@ REACTIONS = frozenset(
 ) | {"❤️‍🔥", "👨‍💻", "🤷‍♂", "🤷", "🤷‍♀"}
 
 
-def edit_text(api: MethodContext, call: Call) -> Message | bool:
+def edit_text(api: State, call: Call) -> Message | bool:
     """Replace the text or rich message of a message of the bot."""
     given = call.parsed("rich_message", "rich message")
     if given is not None and call.text("text"):
@@ -41,7 +42,7 @@ def edit_text(api: MethodContext, call: Call) -> Message | bool:
     return _change(api, call, chat, message, TEXT, content)
 
 
-def edit_caption(api: MethodContext, call: Call) -> Message | bool:
+def edit_caption(api: State, call: Call) -> Message | bool:
     """Replace the caption of a file of the bot."""
     found = caption(call)
     chat, message = _mine(api, call)
@@ -50,12 +51,12 @@ def edit_caption(api: MethodContext, call: Call) -> Message | bool:
     return _change(api, call, chat, message, CAPTION, found.fields(*CAPTION))
 
 
-def edit_markup(api: MethodContext, call: Call) -> Message | bool:
+def edit_markup(api: State, call: Call) -> Message | bool:
     """Replace the inline keyboard of a message of the bot."""
     return _change(api, call, *_mine(api, call), (), {})
 
 
-def edit_ephemeral_media(api: MethodContext, call: Call) -> Message | bool:
+def edit_ephemeral_media(api: State, call: Call) -> Message | bool:
     """Replace a text by a file or a file by another one. Only files uploaded with the call are accepted."""
     given = call.parsed("media", "InputMedia")
     kind: Any = given.get("type") if isinstance(given, dict) else ""
@@ -66,61 +67,50 @@ def edit_ephemeral_media(api: MethodContext, call: Call) -> Message | bool:
     chat, message = _mine(api, call)
     if not isinstance(found, Upload) or not found.data:
         raise bad("wrong file identifier/HTTP URL specified")
-    file = api.state.keep_file(kind, found.data, name=found.name, mime=found.mime)
+    file = api.keep_file(kind, found.data, name=found.name, mime=found.mime)
     return _change(api, call, chat, message, (*TEXT, *CAPTION, *MEDIA), {**words.fields(*CAPTION), kind: file})
 
 
-def delete_ephemeral_message(api: MethodContext, call: Call) -> bool:
+def delete_ephemeral_message(api: State, call: Call) -> bool:
     """Delete an ephemeral message. Raises 400 if it does not exist."""
     chat, message = _mine(api, call, "delete")
-    api.state.forget_unseen(chat, [message["ephemeral_message_id"]])
+    api.forget_unseen(chat, [message["ephemeral_message_id"]])
     return True
 
 
-def delete_message(api: MethodContext, call: Call) -> bool:
+def delete_message(api: State, call: Call) -> bool:
     """Delete a message. Raises 400 if it does not exist, is older than 48 h or may not be deleted by the bot."""
-    chat = api.chat(call)
-    number = api.message_id(call)
-    if number not in chat.messages:
-        raise bad("message to delete not found")
+    chat, number = api.message_of(call, "delete")
     if not _deletable(api, chat, chat.messages[number]):
         raise bad("message can't be deleted")
-    api.state.remove(chat, [number])
+    api.remove(chat, [number])
     return True
 
 
-def delete_messages(api: MethodContext, call: Call) -> bool:
+def delete_messages(api: State, call: Call) -> bool:
     """Delete up to 100 messages; unknown ids are skipped. Raises 400 if one of them may not be deleted."""
-    chat = api.chat(call)
-    numbers = call.parsed("message_ids", "message identifiers")
-    if not isinstance(numbers, list) or not 1 <= len(numbers) <= 100:
-        raise bad("message identifiers are not specified")
-    if not all(isinstance(number, int) for number in numbers):
-        raise bad("Message identifier must be a Number")
-    found = [number for number in numbers if number in chat.messages]
+    chat = api.chat_of(call)
+    found = [number for number in call.numbers("message_ids") if number in chat.messages]
     if not all(_deletable(api, chat, chat.messages[number]) for number in found):
         raise bad("message can't be deleted")
-    api.state.remove(chat, found)
+    api.remove(chat, found)
     return True
 
 
-def set_message_reaction(api: MethodContext, call: Call) -> bool:
+def set_message_reaction(api: State, call: Call) -> bool:
     """Set the one reaction of the bot on a message; an empty list removes it."""
-    chat = api.chat(call)
-    number = api.message_id(call)
-    if number not in chat.messages:
-        raise bad("message to react not found")
+    chat, number = api.message_of(call, "react")
     given = call.parsed("reaction", "reaction types") or []
     if not isinstance(given, list) or len(given) > 1:
         raise bad("REACTIONS_TOO_MANY")
     emoji = given[0].get("emoji") if given and isinstance(given[0], dict) else None
     if given and str(emoji) not in REACTIONS:
         raise bad("REACTION_INVALID")
-    react(api, chat, number, api.state.profile.id, emoji)
+    react(api, chat, number, api.profile.id, emoji)
     return True
 
 
-def react(api: MethodContext, chat: Chat, number: int, who: int, emoji: str | None) -> str | None:
+def react(api: State, chat: Chat, number: int, who: int, emoji: str | None) -> str | None:
     """Replace the reaction of one user on a message. Returns the previous emoji, or None."""
     found = chat.reactions.setdefault(number, {})
     before = next((name for name, users in found.items() if who in users), None)
@@ -132,7 +122,7 @@ def react(api: MethodContext, chat: Chat, number: int, who: int, emoji: str | No
         found.setdefault(emoji, []).append(who)
     if not found:
         del chat.reactions[number]
-    api.state.hub.publish("reaction", chat_id=chat.id, message_id=number, reactions=found)
+    api.hub.publish("reaction", chat_id=chat.id, message_id=number, reactions=found)
     return before
 
 
@@ -141,9 +131,9 @@ def _is_ephemeral(call: Call) -> bool:
     return "Ephemeral" in call.method
 
 
-def _mine(api: MethodContext, call: Call, purpose: str = "edit") -> tuple[Chat, Message]:
+def _mine(api: State, call: Call, purpose: str = "edit") -> tuple[Chat, Message]:
     """The chat and the bot's own message that the call edits. Raises 400 for any other message."""
-    chat = api.chat(call)
+    chat = api.chat_of(call)
     if _is_ephemeral(call):
         message = chat.unseen.get(call.integer("ephemeral_message_id"))
         is_receiver = message is not None and message["receiver_user"]["id"] == call.integer("receiver_user_id")
@@ -153,21 +143,21 @@ def _mine(api: MethodContext, call: Call, purpose: str = "edit") -> tuple[Chat, 
     if message is None:
         raise bad(f"message to {purpose} not found")
     sender = message.get("sender_business_bot") or message["from"]
-    if not _is_ephemeral(call) and (sender["id"] != api.state.profile.id or not FIXED.isdisjoint(message)):
+    if not _is_ephemeral(call) and (sender["id"] != api.profile.id or not FIXED.isdisjoint(message)):
         raise bad("message can't be edited")
-    if (chat.id, message["message_id"]) in api.state.with_reply_keyboard:
+    if (chat.id, message["message_id"]) in api.with_reply_keyboard:
         raise bad("message can't be edited")
     return chat, message
 
 
-def _deletable(api: MethodContext, chat: Chat, message: Message) -> bool:
+def _deletable(api: State, chat: Chat, message: Message) -> bool:
     """Whether the bot may delete a message: it is under 48 h old, and the bot's own or in a private chat."""
-    young = api.state.clock.time() - message["date"] < 48 * 3_600
-    return young and (chat.private or message["from"]["id"] == api.state.profile.id)
+    young = api.clock.time() - message["date"] < 48 * 3_600
+    return young and (chat.private or message["from"]["id"] == api.profile.id)
 
 
 def _change(
-    api: MethodContext, call: Call, chat: Chat, message: Message, names: tuple[str, ...], content: dict[str, Any]
+    api: State, call: Call, chat: Chat, message: Message, names: tuple[str, ...], content: Json
 ) -> Message | bool:
     """Replace the fields `names` by `content`, and the keyboard (none in the call: no keyboard).
 
@@ -178,8 +168,8 @@ def _change(
         fresh["reply_markup"] = markup
     if {**fresh, "edit_date": 0} == {**message, "edit_date": 0}:
         raise bad(NOT_MODIFIED)
-    fresh["edit_date"] = int(api.state.clock.time())
-    api.state.replace(chat, fresh)
+    fresh["edit_date"] = int(api.clock.time())
+    api.replace(chat, fresh)
     return True if _is_ephemeral(call) else fresh
 
 

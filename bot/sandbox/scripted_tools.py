@@ -8,16 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.prompts.catalog import instruct
-from bot.sandbox.image_header import picture_header
-from bot.sandbox.scripted.helper_answers import spoken
-from bot.sandbox.scripted.model import Messages, language_of, question
-from bot.sandbox.scripted.texts import phrase
+from bot.sandbox.guard import Json
+from bot.sandbox.media import picture_header
+from bot.sandbox.scripted_model import Messages, language_of, phrase, question, spoken
 from bot.texts.catalog import LANGUAGES
 
-Call = tuple[str, dict[str, Any]]
+Call = tuple[str, Json]
 Schema = Mapping[str, Any]
 
-DEEPEST = 8
+MAX_DEPTH = 8
 
 
 # --- calls
@@ -116,7 +115,7 @@ class _Fitting:
             return schema["default"]
         kind = schema.get("type", "object" if "properties" in schema else "string")
         kind = next((one for one in kind if one != "null"), "null") if isinstance(kind, list) else kind
-        if depth > DEEPEST or kind == "null":
+        if depth > MAX_DEPTH or kind == "null":
             return None
         if kind in ("object", "array"):
             return self._object(schema, depth) if kind == "object" else self._array(schema, name, depth)
@@ -125,7 +124,7 @@ class _Fitting:
         return self._string(schema, name) if kind == "string" else self._number(schema, kind)
 
     def _resolved(self, schema: Schema) -> Schema:
-        for _ in range(DEEPEST):
+        for _ in range(MAX_DEPTH):
             if "$ref" in schema:
                 found: Any = self._root
                 for step in str(schema["$ref"]).removeprefix("#/").split("/"):
@@ -137,7 +136,7 @@ class _Fitting:
                 break
         return schema
 
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
+    def _object(self, schema: Schema, depth: int) -> Json:
         properties = schema.get("properties", {})
         names = schema.get("required") or list(properties)
         return {one: self.value(properties.get(one, {}), one, depth + 1) for one in names}

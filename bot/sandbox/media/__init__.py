@@ -1,1 +1,0 @@
-"""Pictures and sound that the sandbox makes."""

@@ -1,1 +1,0 @@
-"""The model of the sandbox that needs no weights: it answers from a script."""
