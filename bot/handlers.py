@@ -16,10 +16,10 @@ only where it waits for a slow or paid service; it returns how the turn ends, or
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,7 +30,7 @@ from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Job, Kind, Permission
+from bot.types import Address, Incoming, Job, Kind, Permission
 
 F = TypeVar("F", bound=Callable[..., Any])
 MARK = "_handles"
@@ -97,11 +97,18 @@ def command(
     in_menu: bool | Callable[[Any], bool] = True,
     is_notice: bool = False,
     ephemeral: bool = False,
+    about: str | Mapping[str, str] = "",
 ) -> Callable[[F], F]:
     """Handle the commands `words`; `turn.rest` is what stands after the word. The options are those of `Command`.
     `in_menu` may be a function of the feature.
     """
-    options = {"requires": requires, "in_menu": in_menu, "is_notice": is_notice, "ephemeral": ephemeral}
+    options = {
+        "requires": requires,
+        "in_menu": in_menu,
+        "is_notice": is_notice,
+        "ephemeral": ephemeral,
+        "about": about,
+    }
     return _marking("commands", words, options)
 
 
@@ -131,8 +138,9 @@ def section(
 
 
 def job(*kinds: str) -> Callable[[F], F]:
-    """Do jobs of these kinds in a transaction, `(tx, job) -> Again | None`, or, `async (job)`, as the function likes:
-    then it also deletes the job.
+    """Do jobs of these kinds in a transaction, `(tx, job) -> Again | None`; its answers in the outbox are delivered.
+
+    A function `async (job)` does all that itself, and deletes the job.
     """
     return _marking("jobs", kinds, {})
 
@@ -143,12 +151,18 @@ def kind(*kinds: Kind) -> Callable[[F], F]:
 
 
 class Feature:
-    """A feature: its decorated methods are its handlers. It has a `store`; an `assistant` if it returns a `Question`;
-    `wake_jobs` if it adds jobs.
+    """A feature: its decorated methods are its handlers. A dataclass whose fields are the parts of `core.Core` that it
+    needs: a `store`; an `assistant` if it returns a `Question`; `wake_jobs` if it adds jobs; a `transport` if its jobs
+    answer.
     """
 
     if TYPE_CHECKING:
         store: Store
+
+    @classmethod
+    def of(cls, core: object) -> Self:
+        """Make it of the parts of a bot (`core.Core`) that its fields name. Raises `TypeError` if one is missing."""
+        return cls(**{one.name: getattr(core, one.name) for one in fields(cls) if hasattr(core, one.name)})  # type: ignore[arg-type]
 
     def feature(self) -> Handlers:
         """Return the handlers of all decorated methods."""
@@ -218,15 +232,17 @@ class _Method:
             do_itself: Callable[[Job], Awaitable[None]] = self.run
             return do_itself
 
-        def work(tx: Tx, due: Job) -> None:
+        def work(tx: Tx, due: Job) -> Iterable[Address]:
             again = self.run(tx, due)
             if isinstance(again, Again):
                 tx.jobs.reschedule(due, again.due)
             else:
                 tx.jobs.delete_done(due)
+            return tx.queue.answered
 
         async def do(due: Job) -> None:
-            await self.feature.store.write(lambda tx: work(tx, due))
+            for where in await self.feature.store.write(lambda tx: work(tx, due)):
+                await self.feature.transport.reply(where, due.key).finish()
 
         return do
 

@@ -5,7 +5,7 @@ stands around the model.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, get_args, overload
+from typing import Any, TypeVar, get_args, overload
 
 from pydantic import BaseModel
 
@@ -37,6 +37,14 @@ class Handlers:
     """The decorators of `App` for what stands around a message. They put functions into its `extension`."""
 
     extension: Extension
+
+    def add_feature(self, feature: type[Any]) -> type[Any]:
+        """Add a feature: a class whose decorated methods are its handlers, as those of Govorun itself are
+        (`govorun.handlers`). It is made for each bot with the parts that its fields name. Returns it unchanged.
+        """
+        mistakes.check_feature(feature)
+        self.extension.before_start.handlers.features.append(feature)
+        return feature
 
     def middleware(self, function: Middleware) -> Middleware:
         """Put an `async (incoming, reply, next) -> Answer` around everything that people do: messages, presses, edits,

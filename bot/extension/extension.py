@@ -31,14 +31,16 @@ SANDBOX = "GOVORUN_SANDBOX"
 class HandlerExtension:
     """What a programmer adds to the handling of messages.
 
-    The first of the `middleware` is the outermost. `dispatcher` holds the `routers` after the first start, as aiogram
-    includes a router only once; `router_states` keeps the states of their dialogues (None: the database). `without` are
-    the words of commands that are switched off, and `place` is where the App says so, as "shop.py:12: ".
+    The `features` are classes (`handlers.Feature`). The first of the `middleware` is the outermost. `dispatcher` holds
+    the `routers` after the first start, as aiogram includes a router only once; `router_states` keeps the states of
+    their dialogues (None: the database). `without` are the words of commands that are switched off, and `place` is
+    where the App says so, as "shop.py:12: ".
     """
 
     commands: list[OwnCommand] = field(default_factory=list)
     presses: list[OwnPress] = field(default_factory=list)
     middleware: list[Middleware] = field(default_factory=list)
+    features: list[Any] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
     router_states: BaseStorage | None = field(default=None, init=False)
     dispatcher: Dispatcher | None = field(default=None, init=False)

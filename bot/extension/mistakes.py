@@ -77,6 +77,14 @@ def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None
         raise ConfigError(f"/{word}: {shown(function)} returns {inspect.formatannotation(returns)}; {EXPECTED}")
 
 
+def check_feature(feature: Any) -> None:
+    """Raise `ConfigError` unless this is a class of a feature with a handler."""
+    if not inspect.isclass(feature) or not hasattr(feature, "feature"):
+        raise ConfigError(f"App.add_feature: a class of govorun.handlers.Feature is expected, and not {shown(feature)}")
+    if not any(hasattr(one, "_handles") for one in vars(feature).values()):
+        raise ConfigError(f"App.add_feature: {shown(feature)} has no method with @command, @press, @awaited or another")
+
+
 def check_press(name: str, function: Any) -> None:
     """Raise `ConfigError` if this function can't be what buttons with this name call."""
     check_async(f"press {name!r}", function)

@@ -23,6 +23,7 @@ from bot.conversation.request import Options as AnswerOptions
 from bot.conversation.request import RequestBuilder
 from bot.conversation.tool_approval import ToolApproval
 from bot.conversation.turn_start import TurnStart
+from bot.core import Core
 from bot.dispatch.admission import Admission
 from bot.dispatch.chat_events import ChatEvents
 from bot.dispatch.conversation_queue import ConversationQueue
@@ -103,7 +104,9 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     desk, custom = desk_parts(given, ground, assistant), custom_parts(given, ground)
     running = running_bot(given, ground, custom.answers.with_buttons)
     own = [*_features(given, ground, answering), *desk.features, notice.feature()]
-    added = [*custom.features, own_jobs(given, ground, running)]
+    core = core_of(given, ground, assistant)
+    own_features = [feature.of(core).feature() for feature in given.added.handlers.features]
+    added = [*custom.features, *own_features, own_jobs(given, ground, running)]
     features = offered(own, added, partial(_settings_panel, given, ground), given.added.handlers)
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
@@ -288,6 +291,22 @@ def ground_of(given: Given, routers: Routers | None = None, quota: SendQuota | N
         lanes=Lanes(),
         added=asyncio.Event(),
         desk=desk,
+    )
+
+
+def core_of(given: Given, ground: Ground, assistant: Assistant) -> Core:
+    """The parts of which features take what they name."""
+    people = ground.people
+    return Core(
+        settings=given.settings,
+        store=given.store,
+        transport=ground.transport,
+        access=people.access,
+        budget=people.budget,
+        meter=people.meter,
+        assistant=assistant,
+        library=ground.library,
+        wake_jobs=ground.wake_jobs,
     )
 
 

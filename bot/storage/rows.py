@@ -15,7 +15,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 from functools import cache, cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, dataclass_transform, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Self,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    overload,
+)
 
 import sqlalchemy as sa
 from sqlalchemy import BindParameter, Column, ColumnElement, Connection, Table, bindparam, delete, func, select, update
@@ -134,7 +145,8 @@ def _columns_of_address() -> list[Column[Any]]:
 class Row:
     """A value that is a row of a table. It can't be changed: `replace(row, name=value)` makes another one.
 
-    A subclass names its `table` and what it is `having`: indexes and constraints.
+    A subclass names its `table` and what it is `having`: indexes and constraints. A programmer's table belongs to the
+    `metadata` of the App.
     """
 
     if TYPE_CHECKING:
@@ -147,14 +159,17 @@ class Row:
         loads: ClassVar[Sequence[tuple[str, Callable[[Any], Any]]]]
         dumps: ClassVar[Sequence[tuple[str, Callable[[Any], Any]]]]
 
-    def __init_subclass__(cls, *, table: str, having: Sequence[SchemaItem] = (), **options: Any) -> None:
-        notes = {name: note for name, note in cls.__annotations__.items() if not note.startswith("ClassVar")}
+    def __init_subclass__(
+        cls, *, table: str, having: Sequence[SchemaItem] = (), metadata: sa.MetaData = METADATA, **options: Any
+    ) -> None:
+        notes = {name: _text_of(note) for name, note in cls.__annotations__.items()}
+        notes = {name: note for name, note in notes.items() if not note.startswith("ClassVar")}
         cls.fields = {name: vars(cls).get(name, Field()) for name in notes}
         cls.address_field = next((name for name, one in cls.fields.items() if one.is_address), "")
         cls.plain = [name for name in notes if name != cls.address_field]
         columns = [cls.fields[name].column(name, notes[name]) for name in cls.plain]
         columns += _columns_of_address() if cls.address_field else []
-        cls.table = Table(table, METADATA, *columns, *having, **options)
+        cls.table = Table(table, metadata, *columns, *having, **options)
         for name in cls.plain:
             if notes[name].startswith("Col[bool") and isinstance(cls.table.c[name].type, sa.Integer):
                 cls.fields[name] = replace(cls.fields[name], load=bool, dump=int)
@@ -250,6 +265,16 @@ class Row:
             return new.returning(cls.table.c.id) if is_new else new
 
         return Prepared(build)
+
+
+def _text_of(note: Any) -> str:
+    """An annotation as its module writes it, also without `from __future__ import annotations`."""
+    if isinstance(note, str):
+        return note
+    inner = next(iter(get_args(note)), None)
+    if inner is None:
+        return str(getattr(note, "__name__", note))
+    return f"{get_origin(note).__name__}[{inner.__name__ if isinstance(inner, type) else inner}]"
 
 
 class Query(Generic[R]):

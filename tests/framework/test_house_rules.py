@@ -178,12 +178,12 @@ def _makes(call: ast.Call) -> bool:
 
 
 SIZES = {
-    "files": 734,
+    "files": 735,
     "fmt: skip": 398,
     "handlers with a transaction of their own": 261,
     "methods about the rows of one table": 106,
     "tables that are declared apart from their rows": 48,
-    "tokens": 656600,
+    "tokens": 657110,
     "tokens of sandbox and testing": 107308,
 }
 UNDOCUMENTED: dict[str, int] = {}

@@ -180,7 +180,7 @@ TAKE_A_FUNCTION: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
         name: attrgetter(name)
         for name in (
             "middleware", "instructions", "before_answer", "after_answer", "lifespan", "job", "tool", "card", "rule",
-            "migration", "exports", "forgets", "include_router", "transport",
+            "migration", "exports", "forgets", "include_router", "transport", "add_feature",
         )
     },
     "command": lambda app: app.command("x"),

@@ -67,6 +67,7 @@ class Queue:
         self.connection = connection
         self.lease = lease
         self.has_jobs = False  # whether the transaction has added or moved one
+        self.answered: dict[Address, None] = {}  # where the transaction has put an answer, in order
         self._is_shared = connection.dialect.name == "postgresql"
 
     def ensure_lease_held(self) -> None:

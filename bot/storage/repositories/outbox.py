@@ -132,6 +132,7 @@ class Outbox(Repository):
         process delivers it, which is then notified.
         """
         held = self.queue.delivers_here(where)
+        self.queue.answered[where] = None
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
         photo = outgoing.file.data if outgoing.file else None
         finished = {**_content(outgoing), "photo": photo, "marker": marker}
