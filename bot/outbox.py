@@ -244,9 +244,14 @@ async def finish_with(
 
 
 async def finish_with_notice(
-    store: Store, incoming: Incoming, reply: Reply, key: str, also: Callable[[Tx], None] = lambda _: None, /,
+    store: Store,
+    incoming: Incoming,
+    reply: Reply,
+    key: str,
+    also: Callable[[Tx], None] = lambda _: None,
+    /,
     **values: object,
-) -> None:  # fmt: skip
+) -> None:
     """End a turn with the text `key`, in the language of the chat; `also` is done in its transaction.
 
     The text is a notice: in a group that has chosen so, only the user of `incoming` sees it.

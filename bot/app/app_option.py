@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from typer.models import CommandInfo
 
 OWN = typer.Option(
-    "", "--app", metavar="PLACE", show_default=False,
+    "",
+    "--app",
+    metavar="PLACE",
+    show_default=False,
     help="Your own bot: module:name or file.py:name of its App. If not given, GOVORUN_APP, or app in the table "
     "tool.govorun of pyproject.toml.",
-)  # fmt: skip
+)
 
 
 def add_option(group: typer.Typer, *, without: Sequence[str]) -> None:

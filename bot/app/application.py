@@ -69,10 +69,14 @@ class App(Handlers, AppProgram[State]):
     """
 
     def __init__(
-        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
-        without: Iterable[str] = (), texts: Texts | str | Path | None = None,
+        self,
+        *,
+        commands: Iterable[OwnCommand] = (),
+        tools: Iterable[Tool | Callable[..., Any]] = (),
+        without: Iterable[str] = (),
+        texts: Texts | str | Path | None = None,
         **settings: Unpack[AppSettings],
-    ) -> None:  # fmt: skip
+    ) -> None:
         for name in settings:
             mistakes.check_setting(name, AppSettings.__annotations__)
         self.given: dict[str, Any] = {**settings}

@@ -52,9 +52,10 @@ def init(
     file.touch(0o600)
     file.write_text(text, "utf-8")
     typer.echo(
-        "Filled in: govorun doctor checks the settings." if ask else
-        ".env is written. Fill in its first three lines; govorun doctor says where to get what is missing."
-    )  # fmt: skip
+        "Filled in: govorun doctor checks the settings."
+        if ask
+        else ".env is written. Fill in its first three lines; govorun doctor says where to get what is missing."
+    )
 
 
 def make(folder: Path, version: str) -> None:

@@ -103,9 +103,12 @@ class Tasks(asyncio.TaskGroup):
     """A task group that adds each task to the lease under which it was started (`Lease.tasks`)."""
 
     def create_task(
-        self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
-        *, name: str | None = None, context: Context | None = None,
-    ) -> asyncio.Task[T]:  # fmt: skip
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
         """Start a task, as every task group does; adds it to the current lease, if there is one."""
         task = super().create_task(coro, name=name, context=context)
         lease = current.get() if context is None else context.get(current)

@@ -49,9 +49,12 @@ class Retry:
         self._on = on
 
     async def call(
-        self, action: Callable[[], Awaitable[T]],
-        *, until: float = math.inf, failed: Callable[[Any, float], None] = lambda error, pause: None,
-    ) -> T:  # fmt: skip
+        self,
+        action: Callable[[], Awaitable[T]],
+        *,
+        until: float = math.inf,
+        failed: Callable[[Any, float], None] = lambda error, pause: None,
+    ) -> T:
         """Await `action` until it succeeds, and return its result.
 
         Raises its last error after `tries` failures, or if the next pause would not end before `until` (of the

@@ -21,9 +21,17 @@ from bot.errors import BadInput, ConfigError
 
 ENDING = ".env"
 LOGGING = frozenset({"log_level", "log_format"})
-FIXED = frozenset({
-    "database_url", "health_host", "health_port", "traces", "webhook_host", "webhook_port", "yc_metadata_addr",
-})  # fmt: skip
+FIXED = frozenset(
+    {
+        "database_url",
+        "health_host",
+        "health_port",
+        "traces",
+        "webhook_host",
+        "webhook_port",
+        "yc_metadata_addr",
+    }
+)
 UNUSED = frozenset({"bots", "move_to"})  # no bot looks at them
 OF_THE_PROCESS = LOGGING | FIXED | UNUSED | {"webhook_url"}  # what can't stand in the file of a bot
 ALIASES = {"yc_oauth_token": "YC_OAUTH_TOKEN", "yc_token": "YC_OAUTH_TOKEN"}

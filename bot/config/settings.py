@@ -56,9 +56,14 @@ class Settings(
     """
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8-sig", env_ignore_empty=True,
-        extra="ignore", hide_input_in_errors=True, allow_inf_nan=False, defer_build=False,
-    )  # fmt: skip
+        env_file=".env",
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        defer_build=False,
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -87,7 +87,7 @@ def quiet_until(case: Case, quiet: Quiet) -> float | None:
 
 def _over(
     case: Case, what: str, promised: float | None, used: float, remind: float, bits: tuple[int, int]
-) -> Overdue | None:  # fmt: skip
+) -> Overdue | None:
     soon, late = bits
     if not promised:
         return None

@@ -28,9 +28,16 @@ from bot.types import Address, Incoming, Job, Kind, Outgoing
 
 WORKING = ("/help", "/human", "/bot", "/forget", "/export", "/language", "/start")  # commands that a held case keeps
 ASKING = {  # buttons that have a model answer
-    "retry", "resume", "attached.again", "price.answer", "price.cheaper", "act.yes", "act.no", "persona.ask",
+    "retry",
+    "resume",
+    "attached.again",
+    "price.answer",
+    "price.cheaper",
+    "act.yes",
+    "act.no",
+    "persona.ask",
     "template.use",
-}  # fmt: skip
+}
 LONGEST_THANKS = 40  # characters of a message that only says thanks
 THANKS = ("thank", "thx", "спасиб", "благодар", "спс", "👍", "🙏", "❤")
 LIKED = "👍"
@@ -246,9 +253,16 @@ class Customers:
         await self.react(chat, relayed, incoming.data)
 
     async def _call(
-        self, incoming: Incoming, reply: Reply, reason: str, *, pressed: str = "", question: str = "",
-        decision: Decision = NO_DECISION, brings: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        incoming: Incoming,
+        reply: Reply,
+        reason: str,
+        *,
+        pressed: str = "",
+        question: str = "",
+        decision: Decision = NO_DECISION,
+        brings: bool = False,
+    ) -> None:
         """Call a person; `brings`: the message is a question, which the person answers."""
         if not incoming.private:
             await self.in_groups.call(incoming, reply, reason, pressed=pressed, question=question)

@@ -70,9 +70,16 @@ class Mirror:
         return places
 
     def relay_from_operator(
-        self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None, markdown: bool = False,
-        files: Sequence[int] = (), is_ready: bool = False,
-    ) -> Places:  # fmt: skip
+        self,
+        tx: Tx,
+        case: Case,
+        incoming: Incoming,
+        *,
+        text: str | None = None,
+        markdown: bool = False,
+        files: Sequence[int] = (),
+        is_ready: bool = False,
+    ) -> Places:
         """Bring an operator's message to the customer, and keep it in the conversation.
 
         With a `text`, that text is brought instead of the message's own; `markdown` says that it is Markdown. With
@@ -93,7 +100,7 @@ class Mirror:
             own = replace(incoming, message_id=first)
             translating.order_for_customer(
                 self.desk, tx, case, own, text=words, to=to, copy=outgoing.copy, quoted=quoted
-            )  # fmt: skip
+            )
             return marked
         relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
         tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)
@@ -127,9 +134,15 @@ class Mirror:
         return self._answered(tx, case, str(said["turn"]), text)
 
     def show_translated(
-        self, tx: Tx, case: Case, relay: Relay, text: str, translated: str,
-        *, told: tuple[str, Mapping[str, str]] | None = None,
-    ) -> Places:  # fmt: skip
+        self,
+        tx: Tx,
+        case: Case,
+        relay: Relay,
+        text: str,
+        translated: str,
+        *,
+        told: tuple[str, Mapping[str, str]] | None = None,
+    ) -> Places:
         """Show operators the translation of a customer's message above its own words, or the sentence `told`: a key of
         the catalog, and its values.
         """

@@ -150,8 +150,11 @@ def refused_in_account(bot: int, tx: Tx, delivery: Delivery, reason: str) -> Seq
         return ()
     known = tx.accounts.find_chat(delivery.address)
     told = say(
-        tx.chats.read_language(bot, account.user), "business.refused",
-        name=known.name if known is not None else chat, reason=reason, text=delivery.outgoing.text,
-    )  # fmt: skip
+        tx.chats.read_language(bot, account.user),
+        "business.refused",
+        name=known.name if known is not None else chat,
+        reason=reason,
+        text=delivery.outgoing.text,
+    )
     tx.outbox.add_answer(f"{delivery.key}.refused"[-80:], account.address, Outgoing(told, plain=True))
     return [account.address]

@@ -52,9 +52,13 @@ class Photo:
 
 
 def Ask(
-    question: About, *, default: Any = ..., labels: Mapping[str, About] | None = None, own: bool = False,
+    question: About,
+    *,
+    default: Any = ...,
+    labels: Mapping[str, About] | None = None,
+    own: bool = False,
     **constraints: Any,
-) -> Any:  # fmt: skip
+) -> Any:
     """A field of a form that is asked with `question`: a text in Markdown, one for all languages or one for each.
 
     With a `default` the field may be skipped. `labels` are what the buttons of a choice say, by its value. `own`: a
@@ -83,9 +87,15 @@ class Prompt:
 
     @classmethod
     def of(
-        cls, key: str, question: About, kind: Any, labels: Mapping[str, About],
-        *, optional: bool = False, own: bool = False,
-    ) -> Prompt:  # fmt: skip
+        cls,
+        key: str,
+        question: About,
+        kind: Any,
+        labels: Mapping[str, About],
+        *,
+        optional: bool = False,
+        own: bool = False,
+    ) -> Prompt:
         """The question for a value of the type `kind`."""
         kind = _bare(kind)
         values: tuple[Any, ...] = get_args(kind) if get_origin(kind) is Literal else ()
@@ -146,9 +156,13 @@ def prompts(form: type[BaseModel]) -> dict[str, Prompt]:
             raise ConfigError(f"{form.__name__}.{name}: Ask(own=True) is for a Contact")
         if told is not None:
             found[name] = Prompt.of(
-                f"{form.__name__}.{name}", told["question"], info.annotation, told["labels"],
-                optional=info.default is not PydanticUndefined, own=told["own"],
-            )  # fmt: skip
+                f"{form.__name__}.{name}",
+                told["question"],
+                info.annotation,
+                told["labels"],
+                optional=info.default is not PydanticUndefined,
+                own=told["own"],
+            )
     return found
 
 

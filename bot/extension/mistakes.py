@@ -16,12 +16,48 @@ from bot.texts.catalog import own
 from bot.types import Outgoing, check_rows
 
 # What features of Govorun have, with any settings but DESK, whose words are compared at the start.
-COMMANDS = frozenset({
-    "allowance", "audit", "broadcast", "chats", "context", "export", "forget", "gaps", "help", "image", "img",
-    "invite", "jobs", "kb", "language", "later", "members", "model", "new", "persona", "pin", "prompt", "reasoning",
-    "remind", "search", "settings", "start", "stop", "summary", "template", "templates", "timezone", "topic",
-    "usage", "voice", "whisper", "whoami", "write",
-})  # fmt: skip
+COMMANDS = frozenset(
+    {
+        "allowance",
+        "audit",
+        "broadcast",
+        "chats",
+        "context",
+        "export",
+        "forget",
+        "gaps",
+        "help",
+        "image",
+        "img",
+        "invite",
+        "jobs",
+        "kb",
+        "language",
+        "later",
+        "members",
+        "model",
+        "new",
+        "persona",
+        "pin",
+        "prompt",
+        "reasoning",
+        "remind",
+        "search",
+        "settings",
+        "start",
+        "stop",
+        "summary",
+        "template",
+        "templates",
+        "timezone",
+        "topic",
+        "usage",
+        "voice",
+        "whisper",
+        "whoami",
+        "write",
+    }
+)
 TOOLS = frozenset(("calculator", "current_time", "remind", "web_answer", "web_search"))
 Method = typing.TypeVar("Method", bound=Callable[..., Any])
 UNSENDABLE = (bool, int, float, bytes, list, tuple, set)

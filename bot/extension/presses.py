@@ -33,8 +33,12 @@ class Button(types.Button):
 
     def __init__(self, label: str, press: str, /, *, dangerous: bool = False, **arguments: Any) -> None:
         for name, value in {
-            "label": label, "data": "", "dangerous": dangerous, "press": press, "arguments": arguments,
-        }.items():  # fmt: skip
+            "label": label,
+            "data": "",
+            "dangerous": dangerous,
+            "press": press,
+            "arguments": arguments,
+        }.items():
             object.__setattr__(self, name, value)
 
 

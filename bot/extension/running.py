@@ -105,7 +105,7 @@ class Running(Protocol[State_co]):
 
     async def send(
         self, to: Receiver, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
-    ) -> Sent:  # fmt: skip
+    ) -> Sent:
         """Send a message to a person (by id), to the chat of an address, or where an `Incoming` came from. Returns when
         it is on disk.
 
@@ -122,9 +122,14 @@ class Running(Protocol[State_co]):
         ...
 
     async def later(
-        self, job: str, *, key: str, at: datetime | timedelta, to: int | User | None = None,
+        self,
+        job: str,
+        *,
+        key: str,
+        at: datetime | timedelta,
+        to: int | User | None = None,
         data: Mapping[str, Any] | None = None,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Run the job of this name at a time (with a time zone), or after a while. Returns when that is on disk.
 
         `to` becomes `JobRun.user`, and `data` (values that JSON can hold) `JobRun.data`. Only the first call with the
@@ -153,9 +158,14 @@ class Running(Protocol[State_co]):
         ...
 
     async def ask(
-        self, question: str, schema: type[Any] | None = None, *, user: Payer = None, model: str = "main",
+        self,
+        question: str,
+        schema: type[Any] | None = None,
+        *,
+        user: Payer = None,
+        model: str = "main",
         system: str = "",
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Ask a model: returns its answer as a text, or as an object of the pydantic model `schema`.
 
         `model` is the name of an offered model, "main" for the default of the bot, "helper" for the cheap one. The

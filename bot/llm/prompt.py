@@ -40,9 +40,16 @@ class Ratio:
 
 
 def build(
-    system: str, history: Sequence[Message], profile: Profile, ratio: Ratio,
-    *, max_tokens: int, temperature: float | None = None, shrink: float = 1.0, language: str = "",
-) -> Request:  # fmt: skip
+    system: str,
+    history: Sequence[Message],
+    profile: Profile,
+    ratio: Ratio,
+    *,
+    max_tokens: int,
+    temperature: float | None = None,
+    shrink: float = 1.0,
+    language: str = "",
+) -> Request:
     """The request for the last message of `history`, which is always kept, shortened if need be.
 
     Older messages are kept as far as the window has room beside the answer. `shrink` < 1 is for a second try after the

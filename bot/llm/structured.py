@@ -29,9 +29,15 @@ FENCED = re.compile(r"```[\w-]*+[^\S\n]*+\n(.*?)```", re.DOTALL)
 
 
 async def ask(
-    model: Model, question: str, schema: type[S],
-    *, system: str = "", temperature: float | None = 0.0, max_tokens: int | None = None, language: str = "",
-) -> S:  # fmt: skip
+    model: Model,
+    question: str,
+    schema: type[S],
+    *,
+    system: str = "",
+    temperature: float | None = 0.0,
+    max_tokens: int | None = None,
+    language: str = "",
+) -> S:
     """Ask a model and return its answer as an object of `schema`.
 
     The request has the schema as a parameter and, for models that ignore the parameter, in the system prompt. An answer

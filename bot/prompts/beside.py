@@ -9,9 +9,12 @@ from bot.prompts.catalog import PROMPTS, instruct
 from bot.types import Beside, Message, Part, Text
 
 SAID = {
-    "reply": "beside.reply", "quote": "beside.quote", "forward": "beside.forward", "links": "beside.links",
+    "reply": "beside.reply",
+    "quote": "beside.quote",
+    "forward": "beside.forward",
+    "links": "beside.links",
     "struck": "beside.struck",
-}  # fmt: skip
+}
 SAID_BY_THE_BOT = {"reply": "beside.reply.own", "forward": "beside.forward.own"}
 QUOTED = "> "  # begins each line of others, so that it can't pose as an end of the material
 

@@ -81,9 +81,16 @@ class Account:
     """
 
     def __init__(
-        self, *, names: ServerNames, http: Http, credentials: Credentials, gauge: Gauge, retry: Retry,
-        headers: Mapping[str, str] | None = None, metrics: Metrics | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        names: ServerNames,
+        http: Http,
+        credentials: Credentials,
+        gauge: Gauge,
+        retry: Retry,
+        headers: Mapping[str, str] | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.retry = retry
         self.clock = retry.clock
         self.metrics = metrics or Metrics()
@@ -98,9 +105,14 @@ class Account:
         """An account with the same key and an own limit, for a part of the server that the log calls `name`."""
         names = replace(self._names, log=name)
         return Account(
-            names=names, http=self._http, credentials=self._credentials, gauge=gauge, retry=self.retry,
-            headers=self._standing, metrics=self.metrics,
-        )  # fmt: skip
+            names=names,
+            http=self._http,
+            credentials=self._credentials,
+            gauge=gauge,
+            retry=self.retry,
+            headers=self._standing,
+            metrics=self.metrics,
+        )
 
     @asynccontextmanager
     async def place(self, until: float) -> AsyncIterator[None]:
@@ -139,16 +151,12 @@ class Account:
         @asynccontextmanager
         async def send(headers: dict[str, str]) -> AsyncIterator[Answer]:
             left = self._left(until)
-            yield await self._http.ask(
-                method, url, body, kind=kind, headers=headers, total=left, repeatable=repeatable
-            )  # fmt: skip
+            yield await self._http.ask(method, url, body, kind=kind, headers=headers, total=left, repeatable=repeatable)
 
         async with self._asked(method, url, send, repeatable=repeatable) as answer:
             return answer
 
-    async def post(
-        self, url: str, body: Any, *, kind: str = JSON, within: float, repeatable: bool = True
-    ) -> Answer:  # fmt: skip
+    async def post(self, url: str, body: Any, *, kind: str = JSON, within: float, repeatable: bool = True) -> Answer:
         """Send `body`, again while the service is unavailable, and return its answer within `within` seconds."""
         until = self.clock.monotonic() + within
         return await self.retry.call(
@@ -157,9 +165,13 @@ class Account:
 
     @asynccontextmanager
     async def _asked(
-        self, method: str, url: str, send: Callable[[dict[str, str]], AbstractAsyncContextManager[Found]],
-        *, repeatable: bool = True,
-    ) -> AsyncIterator[Found]:  # fmt: skip
+        self,
+        method: str,
+        url: str,
+        send: Callable[[dict[str, str]], AbstractAsyncContextManager[Found]],
+        *,
+        repeatable: bool = True,
+    ) -> AsyncIterator[Found]:
         renewed, fine = False, {200, 404} if method == "GET" else {200}
         with self._noticed():
             while True:

@@ -138,9 +138,19 @@ def _rows(table: Mapping[str, Mapping[str, Any]]) -> Iterator[KnownModel]:
 
 
 OVERRULED = {
-    "window", "max_tokens", "price_in", "price_out", "price_cached", "price_tools", "batch_share", "currency", "vision",
-    "tools", "reasoning", "native",
-}  # fmt: skip
+    "window",
+    "max_tokens",
+    "price_in",
+    "price_out",
+    "price_cached",
+    "price_tools",
+    "batch_share",
+    "currency",
+    "vision",
+    "tools",
+    "reasoning",
+    "native",
+}
 
 ALIASES: Mapping[str, str] = {
     "lite": "yandexgpt-lite",

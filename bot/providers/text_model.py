@@ -166,9 +166,16 @@ def joined(*chunks: Chunk | None) -> Chunk:
         version = chunk.version or version
         response = chunk.response or response
     return Chunk(
-        text, replaces=replaces, finish=finish, usage=usage, tool_calls=calls, reasoning=reasoning, sources=sources,
-        version=version, response=response,
-    )  # fmt: skip
+        text,
+        replaces=replaces,
+        finish=finish,
+        usage=usage,
+        tool_calls=calls,
+        reasoning=reasoning,
+        sources=sources,
+        version=version,
+        response=response,
+    )
 
 
 async def event_pieces(stream: Stream) -> AsyncGenerator[list[str]]:

@@ -120,17 +120,26 @@ async def build(
 
 
 def _apart(
-    settings: Settings, bot: int, *, process: SharedResources, extension: Extension, instead: Instead,
+    settings: Settings,
+    bot: int,
+    *,
+    process: SharedResources,
+    extension: Extension,
+    instead: Instead,
     beside: Running[Any],
-) -> AbstractAsyncContextManager[tuple[Ground, Answering]]:  # fmt: skip
+) -> AbstractAsyncContextManager[tuple[Ground, Answering]]:
     return answering_apart(settings, bot, process, extension, instead, beside)
 
 
 @asynccontextmanager
 async def answering_apart(
-    settings: Settings, bot: int, process: SharedResources, extension: Extension | None = None,
-    instead: Instead | None = None, beside: Running[Any] | None = None,
-) -> AsyncIterator[tuple[Ground, Answering]]:  # fmt: skip
+    settings: Settings,
+    bot: int,
+    process: SharedResources,
+    extension: Extension | None = None,
+    instead: Instead | None = None,
+    beside: Running[Any] | None = None,
+) -> AsyncIterator[tuple[Ground, Answering]]:
     """The parts with which a bot answers, beside the bot itself: for cases that are asked again. They take no updates,
     run no jobs and send nothing, nor does `App.current`. `beside`: the bot that runs in this process, if one does.
     Raises `ConfigError`.
@@ -166,9 +175,13 @@ def _models(
 ) -> Models:
     chance = random.Random(instead.seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     studio = YandexStudio(
-        settings=models.for_studio(settings, extension), http=process.http, clock=process.clock, random=chance,
-        metrics=process.metrics, gauge=places,
-    )  # fmt: skip
+        settings=models.for_studio(settings, extension),
+        http=process.http,
+        clock=process.clock,
+        random=chance,
+        metrics=process.metrics,
+        gauge=places,
+    )
     routing = models.offered(settings, studio, process.clock, extension, instead.routing)
     return Models(
         studio=studio,
@@ -220,7 +233,7 @@ def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
 
 async def _routers(
     api: Api, store: Store, extension: Extension, role: ProcessRole, stack: AsyncExitStack
-) -> Routers | None:  # fmt: skip
+) -> Routers | None:
     own = extension.handlers
     if not own.routers:
         return None

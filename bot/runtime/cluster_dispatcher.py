@@ -94,11 +94,17 @@ class ClusterDispatcher:
         app.task(name="job", pass_context=True)(self._job)
         async with app.open_async():
             self._worker = Worker(
-                app, queues=[queue_of(self.bot)], concurrency=AT_A_TIME, delete_jobs="always",
-                fetch_job_polling_interval=LOOK_FOR_JOBS, abort_job_polling_interval=3600.0,
-                update_heartbeat_interval=3600.0, stalled_worker_timeout=PRUNED, install_signal_handlers=False,
+                app,
+                queues=[queue_of(self.bot)],
+                concurrency=AT_A_TIME,
+                delete_jobs="always",
+                fetch_job_polling_interval=LOOK_FOR_JOBS,
+                abort_job_polling_interval=3600.0,
+                update_heartbeat_interval=3600.0,
+                stalled_worker_timeout=PRUNED,
+                install_signal_handlers=False,
                 shutdown_graceful_timeout=1.0,
-            )  # fmt: skip
+            )
             async with asyncio.TaskGroup() as tasks:
                 around = [
                     tasks.create_task(work) for work in (self._keep_alive(), self._listen(), self._share_newest_id())

@@ -56,9 +56,14 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
     embedder, prices = embedders.chosen()
     meter = Meter(store=store, budget=budget, tariffs=prices)
     base = KnowledgeBase(
-        store=store, bot=given.api.id, files=given.process.files, meter=meter, cache=settings.knowledge_cache,
-        embedder=embedder, former=embedders.others(),
-    )  # fmt: skip
+        store=store,
+        bot=given.api.id,
+        files=given.process.files,
+        meter=meter,
+        cache=settings.knowledge_cache,
+        embedder=embedder,
+        former=embedders.others(),
+    )
     base.reads_hidden = settings.read_hidden
     base.vector_stores = given.models.studio.vector_stores() if embedders.is_keyed else None
     return base
@@ -205,7 +210,7 @@ def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Se
     rights, wake, entries = people.joining.rights, ground.wake_jobs, learned_entries(base, ground)
     alone = PrivateAnswers(
         assistant=assistant, transport=ground.transport, link=ground.telegram.link, deliver=people.joining.deliver
-    )  # fmt: skip
+    )
     people.joining.links[LINK] = alone.follow
     search = SearchPage(base=base, access=people.access)
     return [
@@ -248,9 +253,13 @@ def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequen
         )
 
     watch = TopicWatch(
-        store=store, bot=given.api.id, topics=chooser.topics, rights=ground.people.joining.rights, known=known,
+        store=store,
+        bot=given.api.id,
+        topics=chooser.topics,
+        rights=ground.people.joining.rights,
+        known=known,
         deliver=ground.people.joining.deliver,
-    )  # fmt: skip
+    )
     if given.placement.role.works:
         given.placement.tasks.create_task(watch.run(), name="topics")
     return [TopicButtons(store=store, assistant=assistant, chooser=chooser, changed=watch.changed.set).feature()]

@@ -42,9 +42,12 @@ Read = Callable[[], Plan]
 
 
 def run(
-    plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL,
+    plan: Plan,
+    read: Read,
+    extension: Extension | None = None,
+    role: ProcessRole = ProcessRole.ALL,
     problems: Problems | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Run the bots until they are stopped, on an event loop that reports blocking callbacks. Raises as `serve` does.
 
     An unexpected exception is written into the log, which is redacted, and not to the interpreter, which would print
@@ -63,9 +66,12 @@ def run(
 
 
 async def serve(
-    plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL,
+    plan: Plan,
+    read: Read,
+    extension: Extension | None = None,
+    role: ProcessRole = ProcessRole.ALL,
     problems: Problems | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Run until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
 
     SIGHUP calls `read` and applies the new settings. `problems` finds what is wrong after each start of a bot (see

@@ -49,7 +49,7 @@ class SharedResources:
     @asynccontextmanager
     async def open(
         cls, settings: Settings, clock: Clock, *, hooks: WebhookServer | None = None
-    ) -> AsyncIterator[SharedResources]:  # fmt: skip
+    ) -> AsyncIterator[SharedResources]:
         """Open the shared resources, and close them when the block is left. Raises `ConfigError`.
 
         `hooks`: takes requests from another server; None: the process has one of its own.

@@ -22,7 +22,7 @@ LIMITS = ("user_daily_tokens", "chat_daily_tokens", "daily_tokens")
 
 def announce(
     settings: Settings, routing: Routing, health: str, database: str, code: str = "", env_file: Path = ENV_FILE
-) -> None:  # fmt: skip
+) -> None:
     """Write the report of a start into the log.
 
     `routing`: the models that are offered, also a programmer's own; the default is named first. `health`: the address
@@ -33,8 +33,12 @@ def announce(
     log.info("Govorun %s, schema %s, %s", __version__, migrations.HEAD, database)
     log.info(
         "access: %s, owners: %d, models: %s, pictures: %s, health: %s",
-        settings.access, len(settings.owners), models, settings.image_model or "none", health or "off",
-    )  # fmt: skip
+        settings.access,
+        len(settings.owners),
+        models,
+        settings.image_model or "none",
+        health or "off",
+    )
     for warning in warnings(settings, env_file):
         log.warning(warning)
     if code:

@@ -66,7 +66,7 @@ from bot.runtime.knowledge import (
     question_rewriter,
     topic_chooser,
     topic_features,
-)  # fmt: skip
+)
 from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import custom_parts, offered
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
@@ -115,10 +115,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     )
     queue = _queue(ground, assistant, turns, notice)
     router = _router(given, ground, questions, help, _fallback(given, routers), custom.takes)
-    jobs = JobWorker(
-        store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer,
-        tell=FailureNotice(store=store, incidents=ground.incidents, deliver=people.joining.deliver),
-    )  # fmt: skip
+    jobs = _job_worker(given, ground, router)
     inbound = Inbound(
         handler=pipeline([naming(running), *_layers(given, ground, queue), *custom.layers, *desk.layers], router),
         lanes=lanes,
@@ -156,9 +153,20 @@ def _fallback(given: Given, routers: Routers | None) -> Fallback:
     return Fallback(store=given.store, feed=routers.feed, expects=routers.expects, gathering=gathering)
 
 
+def _job_worker(given: Given, ground: Ground, router: Router) -> JobWorker:
+    return JobWorker(
+        store=given.store,
+        bot=given.api.id,
+        kinds=router.known.jobs,
+        added=ground.added,
+        tracer=given.api.tracer,
+        tell=FailureNotice(store=given.store, incidents=ground.incidents, deliver=ground.people.joining.deliver),
+    )
+
+
 def _router(
     given: Given, ground: Ground, questions: Questions, help: Help, fallback: Fallback, takes: Sequence[Take]
-) -> Router:  # fmt: skip
+) -> Router:
     """Finds the handler of a message among those of all features."""
     return Router(
         store=given.store,

@@ -66,9 +66,14 @@ class TelegramReply:
         quote = quote or (0 if self.origin.private else self.origin.message_id)
         over = over or self._ephemeral_id
         self._live = LiveMessage(
-            deliverer=self.deliverer, address=self.address, turn=self.turn, mode=live, stop_label=label, quote=quote,
+            deliverer=self.deliverer,
+            address=self.address,
+            turn=self.turn,
+            mode=live,
+            stop_label=label,
+            quote=quote,
             over=over,
-        )  # fmt: skip
+        )
         self._live.begin()
 
     def append(self, text: str) -> None:

@@ -17,7 +17,7 @@ from aiogram.methods import (
     GetMe,
     SetMyCommands,
     TelegramMethod,
-)  # fmt: skip
+)
 from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeChat
 
 from bot.clock import Clock
@@ -119,9 +119,15 @@ class Telegram:
 
     def __init__(
         self,
-        *, api: Api, inbox: Inbox, deliverer: Deliverer, clock: Clock, tasks: asyncio.TaskGroup, hooks: WebhookServer,
+        *,
+        api: Api,
+        inbox: Inbox,
+        deliverer: Deliverer,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        hooks: WebhookServer,
         options: Options,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.api = api
         self.inbox = inbox
         self.clock = clock
@@ -150,13 +156,22 @@ class Telegram:
         me = await self._get_me()
         self.username = me.username
         handlers = UpdateHandlers(
-            reply=self._make_reply, handler=handler, note_id=self.deliverer.unconfirmed.note_id,
-            returned=self.deliverer.topics.note_returned, dismiss=self._dismiss, others=self.options.others,
-        )  # fmt: skip
+            reply=self._make_reply,
+            handler=handler,
+            note_id=self.deliverer.unconfirmed.note_id,
+            returned=self.deliverer.topics.note_returned,
+            dismiss=self._dismiss,
+            others=self.options.others,
+        )
         intake = Intake(
-            api=self.api, inbox=self.inbox, clock=self.clock, me=me, tasks=self.tasks, handlers=handlers,
+            api=self.api,
+            inbox=self.inbox,
+            clock=self.clock,
+            me=me,
+            tasks=self.tasks,
+            handlers=handlers,
             at_once=engine.at_once,
-        )  # fmt: skip
+        )
         if role.works:
             await engine.begin(ChatWork(self.deliverer, intake))
             self.tasks.create_task(self._set_menus(menus))  # a process that takes updates only may not know the models
@@ -296,9 +311,13 @@ class Telegram:
             raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
         outage.over()
         return Me(
-            self.api.id, str(me.get("username") or ""), int(me["id"]), self.attends, has_accounts=self.has_accounts,
+            self.api.id,
+            str(me.get("username") or ""),
+            int(me["id"]),
+            self.attends,
+            has_accounts=self.has_accounts,
             has_desk=self.has_desk,
-        )  # fmt: skip
+        )
 
     async def _poll(self, intake: Intake) -> None:
         self.poller = poller = Poller(api=self.api, intake=intake, clock=self.clock)

@@ -26,9 +26,19 @@ YANDEX = re.compile(r"\b(?:AQVN[A-Za-z0-9_-]{20,}|t1\.[A-Za-z0-9_=.-]{20,}|y[0-3
 CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 WRITTEN_OUT = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in CONTROLS}
 NOISY = (
-    "httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg", "procrastinate",
-    "mcp", "client", "httpx2", "httpcore2",  # the package mcp, which calls the logger of a module `client`
-)  # fmt: skip
+    "httpx",
+    "httpcore",
+    "aiogram",
+    "aiosqlite",
+    "asyncio",
+    "alembic",
+    "psycopg",
+    "procrastinate",
+    "mcp",
+    "client",
+    "httpx2",
+    "httpcore2",  # the package mcp, which calls the logger of a module `client`
+)
 NOISIER = ("psycopg.pool",)  # it warns at every try to reach a server whose absence is told already
 LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib", "stdlib"))
 bot: ContextVar[str] = ContextVar("bot", default="")  # which of several bots of the process is at work

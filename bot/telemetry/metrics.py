@@ -80,15 +80,20 @@ class Metrics:
         counter = partial(Counter, namespace=NAMESPACE, registry=self.registry)
         self.errors = counter("errors", "Errors, by where they came from and what they were", ["source", "cause"])
         self.commit_seconds = Histogram(
-            "commit_seconds", "One commit of the database, begin to fsync",
-            namespace=NAMESPACE, registry=self.registry, buckets=SHORT,
-        )  # fmt: skip
+            "commit_seconds",
+            "One commit of the database, begin to fsync",
+            namespace=NAMESPACE,
+            registry=self.registry,
+            buckets=SHORT,
+        )
         self.loop_busy_seconds = counter(
             "loop_busy_seconds", "Seconds in which the event loop worked without looking around"
         )
         self.loop_blocks = counter("loop_blocks", "Times that the event loop was busy for more than 0.2 s at a stretch")
         self.loop_longest_block_seconds = Gauge(
-            "loop_longest_block_seconds", "The longest such time of the last minute",
-            namespace=NAMESPACE, registry=self.registry,
-        )  # fmt: skip
+            "loop_longest_block_seconds",
+            "The longest such time of the last minute",
+            namespace=NAMESPACE,
+            registry=self.registry,
+        )
         self.loop_longest_block_seconds.set_function(lambda: self.longest_block)

@@ -245,11 +245,13 @@ async def _recorded(recorder: Recorder, model: Model, request: Request) -> Async
 def _request_attributes(name: str, request: Request) -> Attributes:
     asked = {"gen_ai.request.max_tokens": request.max_tokens, "gen_ai.request.temperature": request.temperature}
     return {
-        "gen_ai.operation.name": "chat", "gen_ai.request.model": name, "gen_ai.request.stream": True,
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": name,
+        "gen_ai.request.stream": True,
         "govorun.prompt.messages": len(request.messages),
         "govorun.prompt.characters": sum(len(message.text) for message in request.messages),
         **{name: value for name, value in asked.items() if value is not None},
-    }  # fmt: skip
+    }
 
 
 def usage_attributes(usage: Usage | None) -> Attributes:

@@ -160,9 +160,13 @@ class TurnLogs:
 
 def _identity(incoming: Incoming) -> tracing.Attributes:
     return {
-        "govorun.bot": incoming.address.bot, "govorun.turn": incoming.id, "govorun.kind": str(incoming.kind),
-        "govorun.chat": incoming.address.chat, "govorun.user": incoming.user.id, "govorun.attempt": incoming.attempts,
-    }  # fmt: skip
+        "govorun.bot": incoming.address.bot,
+        "govorun.turn": incoming.id,
+        "govorun.kind": str(incoming.kind),
+        "govorun.chat": incoming.address.chat,
+        "govorun.user": incoming.user.id,
+        "govorun.attempt": incoming.attempts,
+    }
 
 
 def _outcome(turn: TurnLog, span: tracing.Span) -> None:
@@ -176,12 +180,17 @@ def _summary(turn: TurnLog, now: float) -> dict[str, str | int | float]:
     """The fields of the line about an answered turn. Times are seconds from the arrival of its update."""
     times = {"first_token": turn.first_token, "last_token": turn.last_token, "delivered": now}
     return {
-        "chat": turn.chat, "user": turn.user, "ending": turn.ending, "model": turn.model, "persona": turn.persona,
+        "chat": turn.chat,
+        "user": turn.user,
+        "ending": turn.ending,
+        "model": turn.model,
+        "persona": turn.persona,
         **({"error": turn.error} if turn.error else {}),
         "prompt_tokens": sum(usage.prompt for _, usage in turn.usages),
         "completion_tokens": sum(usage.completion for _, usage in turn.usages),
         "queue": round(turn.started - turn.arrived, 3),
         **{name: round(at - turn.arrived, 3) for name, at in times.items() if at is not None},
-        "requests": turn.requests, "request": turn.request,
+        "requests": turn.requests,
+        "request": turn.request,
         **({"question": turn.question, "answer": turn.answer} if turn.question or turn.answer else {}),
-    }  # fmt: skip
+    }

@@ -48,9 +48,13 @@ def report(texts: Mapping[str, Mapping[str, Words]]) -> None:
         missing = [key for key in everything if key not in given and key not in SHIPPED.get(language, ())]
         if missing:
             log.warning(
-                "texts: %s has %d of %d sentences, the others are said in English: %s%s", language,
-                len(everything) - len(missing), len(everything), ", ".join(missing[:5]), ", …" * (len(missing) > 5),
-            )  # fmt: skip
+                "texts: %s has %d of %d sentences, the others are said in English: %s%s",
+                language,
+                len(everything) - len(missing),
+                len(everything),
+                ", ".join(missing[:5]),
+                ", …" * (len(missing) > 5),
+            )
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:

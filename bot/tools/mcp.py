@@ -183,9 +183,14 @@ class McpServer:
         run: Run = lambda arguments, asker: self._call(row.name, arguments, asker.language)  # noqa: E731
         # The call's own deadline ends first: it marks the server as hanging, to be restarted.
         return Tool(
-            name, words, schema, run, needs_approval=not reads, deadline=self._entry.deadline + 1,
+            name,
+            words,
+            schema,
+            run,
+            needs_approval=not reads,
+            deadline=self._entry.deadline + 1,
             title=f"{row.title or row.name} ({self._entry.name})",
-        )  # fmt: skip
+        )
 
     async def _call(self, name: str, arguments: Mapping[str, Any], language: str) -> ToolOutput:
         import mcp

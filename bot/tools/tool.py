@@ -113,11 +113,17 @@ class Tool:
 
     @classmethod
     def of(
-        cls, function: Callable[..., Any],
-        *, name: str = "", needs_approval: bool = False, deadline: float = DEADLINE,
+        cls,
+        function: Callable[..., Any],
+        *,
+        name: str = "",
+        needs_approval: bool = False,
+        deadline: float = DEADLINE,
         doing: Mapping[str, str] | str = "",
-        asks: Mapping[str, str] | None = None, title: str = "", about: str = "",
-    ) -> Tool:  # fmt: skip
+        asks: Mapping[str, str] | None = None,
+        title: str = "",
+        about: str = "",
+    ) -> Tool:
         """Make a tool of a typed function with a docstring.
 
         The function returns a text, a `ToolOutput`, or any value that JSON can hold. A function that is not async runs
@@ -128,9 +134,18 @@ class Tool:
         run = _runs(function, signature)
         name = name or function.__name__
         return cls(
-            name, signature.description, signature.parameters, run, needs_approval, deadline, doing, signature.read,
-            asks or {}, title, about,
-        )  # fmt: skip
+            name,
+            signature.description,
+            signature.parameters,
+            run,
+            needs_approval,
+            deadline,
+            doing,
+            signature.read,
+            asks or {},
+            title,
+            about,
+        )
 
     @property
     def spec(self) -> ToolSpec:

@@ -181,7 +181,7 @@ class Toolbox:
 
     def _results(
         self, found: Mapping[str, ToolOutput], steps: Steps, profile: Profile, language: str
-    ) -> list[ToolResult]:  # fmt: skip
+    ) -> list[ToolResult]:
         """The results for the model: all of a turn together take at most half of its window."""
         called = {part.id: part.name for part in steps.parts if isinstance(part, ToolCall)}
         used = sum(len(part.content) for part in steps.parts if isinstance(part, ToolResult))

@@ -72,9 +72,10 @@ class CaseLessons:
             said = _conversation(tx, case.address) if case is not None and case.last_holder else ()
             gaps = {gap.message: gap for gap in tx.gaps.list_of_messages([one.id for one in said])}
             return [
-                (gaps[question], answer) for question, answer in _answered(said)
+                (gaps[question], answer)
+                for question, answer in _answered(said)
                 if question in gaps and gaps[question].reason in PROPOSED
-            ]  # fmt: skip
+            ]
 
         for gap, answer in await self.store.read(find):
             await self._propose(job, gap, answer)

@@ -26,9 +26,17 @@ def keep_draft(desk: Desk, tx: Tx, where: Address, turn: str, text: str) -> Plac
 
 
 def show(
-    desk: Desk, tx: Tx, seat: Seat, key: str, head: str, text: str,
-    *, below: Sequence[Piece] = (), marked: Sequence[str] = (), choices: Sequence[Choice] = (),
-) -> Places:  # fmt: skip
+    desk: Desk,
+    tx: Tx,
+    seat: Seat,
+    key: str,
+    head: str,
+    text: str,
+    *,
+    below: Sequence[Piece] = (),
+    marked: Sequence[str] = (),
+    choices: Sequence[Choice] = (),
+) -> Places:
     """Show operators a text for a customer as the delivery `key`: `head` is a key of the catalog, `below` stands behind
     the text, and the sentences `marked` are underlined.
     """

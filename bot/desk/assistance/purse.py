@@ -55,9 +55,12 @@ class Purse(Budget):
         if not lines:
             return ""
         spent = say(
-            language, "desk.purse", requests=sum(line.requests for line in lines), tokens=tokens,
+            language,
+            "desk.purse",
+            requests=sum(line.requests for line in lines),
+            tokens=tokens,
             cost=pricing.shown(language, cost, self.currency),
-        )  # fmt: skip
+        )
         most = [str(limits.daily_tokens)] if limits.daily_tokens else []
         if limits.daily_money:
             most.append(pricing.shown(language, millionths(Decimal(str(limits.daily_money))), self.currency))

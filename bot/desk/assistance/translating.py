@@ -60,17 +60,29 @@ def order_for_team(desk: Desk, tx: Tx, case: Case, incoming: Incoming) -> None:
 
 
 def order_for_customer(
-    desk: Desk, tx: Tx, case: Case, incoming: Incoming, *,
-    text: str, to: str, copy: Sequence[int] = (0, 0), quoted: int = 0,
-) -> None:  # fmt: skip
+    desk: Desk,
+    tx: Tx,
+    case: Case,
+    incoming: Incoming,
+    *,
+    text: str,
+    to: str,
+    copy: Sequence[int] = (0, 0),
+    quoted: int = 0,
+) -> None:
     """Have an operator's message translated into the language `to`, and sent then. `copy` are the files that go with
     it, `quoted` is the customer's message that it replies to.
     """
     links = [one["url"] for one in incoming.entities if one.get("type") == "text_link"]
     payload = {
-        "side": OPERATOR, "chat": incoming.address.chat, "message": incoming.message_id, "turn": incoming.id,
-        "copy": list(copy), "quoted": quoted, "links": links,
-    }  # fmt: skip
+        "side": OPERATOR,
+        "chat": incoming.address.chat,
+        "message": incoming.message_id,
+        "turn": incoming.id,
+        "copy": list(copy),
+        "quoted": quoted,
+        "links": links,
+    }
     _order(desk, tx, case, f"{incoming.id}.desk", {**payload, "text": text, "to": to})
 
 

@@ -74,9 +74,7 @@ class AccountAnswers:
         payer = PaidBy(replace(incoming, user=User(PURSE, language=chat.language)), incoming.id, self.purse)
         why, text, label, is_sure = "", "", "", False
         try:
-            text, citing, _ = await self.assistant.draft(
-                incoming, asked, payer, later=known.newest[known.place + 1 :]
-            )  # fmt: skip
+            text, citing, _ = await self.assistant.draft(incoming, asked, payer, later=known.newest[known.place + 1 :])
             is_sure = citing is None or not (citing.left_out or citing.has_own)
             label = await self._label(payer.incoming)
         except LimitReached:
@@ -86,9 +84,10 @@ class AccountAnswers:
                 raise
             why = "desk.draft.failed"
         why = why or ("" if text else "desk.draft.unanswered")
-        self.send("", await self.store.write(
-            lambda tx: self._keep(tx, job, known, text, why=why, label=label, is_sure=is_sure)
-        ))  # fmt: skip
+        self.send(
+            "",
+            await self.store.write(lambda tx: self._keep(tx, job, known, text, why=why, label=label, is_sure=is_sure)),
+        )
 
     def _begin(self, tx: Tx, job: Job) -> Known | None:
         """What an answer is written from; the job ends here if none is wanted any more."""
@@ -118,9 +117,7 @@ class AccountAnswers:
         chosen = await topics.choose(incoming, last=True) if topics is not None else None
         return chosen.choice.topic if chosen is not None and chosen.choice.is_sure else ""
 
-    def _keep(
-        self, tx: Tx, job: Job, known: Known, text: str, *, why: str, label: str, is_sure: bool
-    ) -> Places:  # fmt: skip
+    def _keep(self, tx: Tx, job: Job, known: Known, text: str, *, why: str, label: str, is_sure: bool) -> Places:
         """Send an answer, or show it to the owner; write it anew if something was said in the chat meanwhile."""
         tx.jobs.delete_done(job)
         now, settings = (
@@ -188,9 +185,13 @@ class AccountAnswers:
 
         def work(tx: Tx) -> Places:
             finish_asking(
-                tx, incoming, EDIT, say(incoming.language, "business.edit.ask"), takes_questions=True,
+                tx,
+                incoming,
+                EDIT,
+                say(incoming.language, "business.edit.ask"),
+                takes_questions=True,
                 draft=action.payload["draft"],
-            )  # fmt: skip
+            )
             return ()
 
         await self._end(incoming, reply, work)

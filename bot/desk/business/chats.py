@@ -115,7 +115,7 @@ class AccountChats:
 
     def _withdrawn(
         self, tx: Tx, where: Address, language: str, *, whole_account: bool = False
-    ) -> Sequence[tuple[str, str]]:  # fmt: skip
+    ) -> Sequence[tuple[str, str]]:
         """Give up what waits for a chat or an account, so that no later prompt has it. Returns the key of each answer
         and what its owner reads of it, oldest first.
         """
@@ -151,9 +151,14 @@ class AccountChats:
             tx.messages.replace_text(before.id, incoming.text or NOT_SEEN)
         elif incoming.data == "said" and incoming.text:
             branching.add_words(
-                tx, where, f"{incoming.id}{OPERATORS}", incoming.text, user=chat.user, first=CALLED,
+                tx,
+                where,
+                f"{incoming.id}{OPERATORS}",
+                incoming.text,
+                user=chat.user,
+                first=CALLED,
                 place=incoming.message_id,
-            )  # fmt: skip
+            )
         return told
 
     def _follow(self, tx: Tx, incoming: Incoming, said: Remembered) -> None:

@@ -196,9 +196,7 @@ class Drafts:
             return [*judged, *said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
         return [*judged, *self._show(tx, case, draft, quotes, "desk.draft.cited" if is_cited else "desk.draft.own")]
 
-    def _show(
-        self, tx: Tx, case: Case, draft: Draft, quotes: Quoted, head: str, *, is_open: bool = True
-    ) -> Places:  # fmt: skip
+    def _show(self, tx: Tx, case: Case, draft: Draft, quotes: Quoted, head: str, *, is_open: bool = True) -> Places:
         """Show operators a draft, with what was found and what was not; while it `is_open` with its buttons."""
         desk = self.mirror.desk
         seat = desk.seat(tx, case)
@@ -219,7 +217,7 @@ class Drafts:
         marked = [around for _, around in quotes.lost]
         return offers.show(
             desk, tx, seat, draft.key, head, draft.text, below=pieces, marked=marked, choices=choices if is_open else ()
-        )  # fmt: skip
+        )
 
     async def _label(self, incoming: Incoming) -> str:
         """The topic of a question that the bot was not asked, "" if it is a guess, or without a routing file."""

@@ -95,7 +95,7 @@ class Translation:
 
     def _show(
         self, tx: Tx, case: Case, relay: Relay, text: str, translated: str, *, gone: Sequence[str], why: str
-    ) -> Places:  # fmt: skip
+    ) -> Places:
         """Show operators the translation of a customer's message, with the message itself, or why there is none."""
         if translated.casefold().strip() == text.casefold().strip():
             return ()  # it was written in their language

@@ -61,7 +61,7 @@ class Hooks:
         try:
             answer = await self.http.ask(
                 "POST", self.desk.table.hook.url, body, headers={SIGNATURE: f"sha256={signed}"}, total=PATIENCE
-            )  # fmt: skip
+            )
         except ModelError as error:
             return str(error) or type(error).__name__
         return "" if answer.status < 300 else f"it answers with the status {answer.status}"

@@ -23,7 +23,7 @@ KNOWS = 7 * 86_400.0  # seconds in which an operator knows a customer
 
 def choose(
     duties: Sequence[OperatorDuty], held: Sequence[int], *, capacity: int, tried: Collection[int], known: int = 0
-) -> int:  # fmt: skip
+) -> int:
     """Return the operator to whom a case is offered, 0 if there is none.
 
     `duties` are the operators who work now, the longest idle first; `held` has the holder of each held case. Those who
@@ -76,9 +76,10 @@ class Assignment:
         desk, now, team = self.desk, tx.clock.time(), self.desk.hours.team(case)
         rules = desk.table.assign_of(team)
         duties = [
-            one for one in tx.all(ON_DUTY, bot=desk.bot)
+            one
+            for one in tx.all(ON_DUTY, bot=desk.bot)
             if one.team == team and one.works(now) and self.serves(one.user)
-        ]  # fmt: skip
+        ]
         held = [one.holder for one in tx.all(CASES_BY_WAIT, bot=desk.bot, owner=HELD)]
         known = tx.cases.last_holder(case.address, now - KNOWS) if rules.how == "same" else 0
         return choose(duties, held, capacity=rules.capacity, tried=tried, known=known)

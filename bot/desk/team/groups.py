@@ -95,10 +95,11 @@ class DeskGroups:
         choices = [
             Choice(
                 _say(incoming, "use") if len(teams) == 1 else self.desk.table.title(team, language),
-                "desk.use", {"team": team},
+                "desk.use",
+                {"team": team},
             )
             for team in teams
-        ]  # fmt: skip
+        ]
         text = _say(incoming, "ask") + ("" if len(teams) == 1 else f" {_say(incoming, 'whose')}")
         await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, text, choices=choices))
 
@@ -194,15 +195,22 @@ class DeskGroups:
 
     def _line(self, found: Figures, language: str, span: str) -> str:
         line = say(
-            language, "desk.figures", span=say(language, f"desk.span.{span}"), opened=found.opened, alone=found.alone,
-            called=found.called, closed=found.closed,
-        )  # fmt: skip
+            language,
+            "desk.figures",
+            span=say(language, f"desk.span.{span}"),
+            opened=found.opened,
+            alone=found.alone,
+            called=found.called,
+            closed=found.closed,
+        )
         if found.waits:
             waits = sorted(found.waits)
             line += say(
-                language, "desk.figures.waits", half=duration(language, waits[(len(waits) - 1) // 2]),
+                language,
+                "desk.figures.waits",
+                half=duration(language, waits[(len(waits) - 1) // 2]),
                 most=duration(language, waits[math.ceil(len(waits) * 0.9) - 1]),
-            )  # fmt: skip
+            )
         if found.late:
             line += say(language, "desk.figures.late", count=found.late)
         if found.rated:
@@ -229,10 +237,18 @@ def table_of(cases: Sequence[Case]) -> bytes:
         opened = datetime.fromtimestamp(case.opened, UTC).isoformat(" ", "seconds")
         rows.writerow(
             (
-                case.number or "", opened, closed, case.owner, case.reason, case.team, case.priority, case.tags,
-                case.last_holder or "", case.rating or "",
+                case.number or "",
+                opened,
+                closed,
+                case.owner,
+                case.reason,
+                case.team,
+                case.priority,
+                case.tags,
+                case.last_holder or "",
+                case.rating or "",
             )
-        )  # fmt: skip
+        )
     return written.getvalue().encode("utf-8-sig")
 
 

@@ -27,9 +27,11 @@ class Menus:
         """The buttons of a menu ("canned", "snooze", "give"), () if there is nothing to choose from; `colleagues` are
         the names of all operators by their ids.
         """
-        found = {"canned": self._canned, "snooze": self._snooze}[menu](case, language) if menu != "give" else (
-            self._give(case, language, colleagues)
-        )  # fmt: skip
+        found = (
+            {"canned": self._canned, "snooze": self._snooze}[menu](case, language)
+            if menu != "give"
+            else (self._give(case, language, colleagues))
+        )
         return [*found[:MOST], Choice(BACK, "desk.card", {"case": case.id})] if found else ()
 
     def _canned(self, case: Case, _language: str) -> Sequence[Choice]:

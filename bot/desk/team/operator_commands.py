@@ -100,13 +100,23 @@ class Words:
         """Carry out a command in a topic. What is wrong with it is told in one line."""
         word = word_of(use.incoming)
         words: dict[str, Callable[[Use], Done]] = {
-            "/take": self._take, "/give": self._give, "/snooze": self._snooze, "/del": self._delete, "/tag": self._tag,
-            "/priority": self._priority, "/c": self._send_canned, "/canned": self._list_canned, "/info": self._info,
-            "/draft": self._draft, "/ban": self._ban, "/label": self._label, "/translate": self._translate,
+            "/take": self._take,
+            "/give": self._give,
+            "/snooze": self._snooze,
+            "/del": self._delete,
+            "/tag": self._tag,
+            "/priority": self._priority,
+            "/c": self._send_canned,
+            "/canned": self._list_canned,
+            "/info": self._info,
+            "/draft": self._draft,
+            "/ban": self._ban,
+            "/label": self._label,
+            "/translate": self._translate,
             "/bot": lambda use: self._apply(use, Return(use.who)),
             "/close": lambda use: self._apply(use, Close(use.who)),
             "/release": lambda use: self._apply(use, Release(use.who)),
-        }  # fmt: skip
+        }
         if word in GROUP_WORDS:
             return self.run_in_group(use.tx, use.incoming)
         if word not in words:
@@ -305,10 +315,12 @@ class Words:
         opening = self.desk.hours.next_opening(case, now)
         return found.filled(
             {
-                "name": case.name, "number": str(case.number), "operator": operator,
+                "name": case.name,
+                "number": str(case.number),
+                "operator": operator,
                 "next opening": self.desk.hours.named(case, opening or now, case.language),
             }
-        )  # fmt: skip
+        )
 
     def after_canned(self, tx: Tx, case: Case, name: str, incoming: Incoming) -> Places:
         """Do what the first line of a canned answer says, after it was sent. Raises `NotPossible`, `Broken`."""

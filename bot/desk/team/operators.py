@@ -74,10 +74,16 @@ class Operators:
     def feature(self) -> Handlers:
         """The buttons of cards, drafts and offers."""
         names = {
-            "desk.take": self.press_take, "desk.bot": self.press_bot, "desk.close": self.press_close,
-            "desk.send": self.press_send, "desk.menu": self.press_menu, "desk.card": self.press_back,
-            "desk.snooze": self.press_snooze, "desk.give": self.press_give, "desk.canned": self.press_canned,
-        }  # fmt: skip
+            "desk.take": self.press_take,
+            "desk.bot": self.press_bot,
+            "desk.close": self.press_close,
+            "desk.send": self.press_send,
+            "desk.menu": self.press_menu,
+            "desk.card": self.press_back,
+            "desk.snooze": self.press_snooze,
+            "desk.give": self.press_give,
+            "desk.canned": self.press_canned,
+        }
         presses = {name: ButtonHandler(run, Permission.SERVE, has_toast=True) for name, run in names.items()}
         words = dict.fromkeys(GROUP_WORDS, Command(self.in_private, Permission.SERVE, in_menu=False))
         return Handlers(commands=words, presses=presses, jobs={WAKE: self.wake})
@@ -329,7 +335,7 @@ class Operators:
         """Bring the buttons of a card back."""
         await self._press(
             incoming, reply, action, lambda tx, case: self.desk.show_card(tx, case, cause=incoming.id), told=""
-        )  # fmt: skip
+        )
 
     async def press_snooze(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Put a case aside for the time of the button."""
@@ -412,9 +418,15 @@ class Operators:
         return [pressed.address]
 
     async def _press(
-        self, incoming: Incoming, reply: Reply, action: ButtonPress, change: Callable[[Tx, Case], Places],
-        *, ends: bool = False, told: str = "desk.done",
-    ) -> None:  # fmt: skip
+        self,
+        incoming: Incoming,
+        reply: Reply,
+        action: ButtonPress,
+        change: Callable[[Tx, Case], Places],
+        *,
+        ends: bool = False,
+        told: str = "desk.done",
+    ) -> None:
         """Change the case of a button, and say `told` in a toast, or what is the matter if that is not possible."""
 
         def work(tx: Tx) -> tuple[str, Places, Case | None]:

@@ -79,9 +79,13 @@ class IntentRouter:
     """
 
     def __init__(
-        self, table: RoutingTable, *, near: NearestCentroid | None = None, fewshot: Classifier | None = None,
+        self,
+        table: RoutingTable,
+        *,
+        near: NearestCentroid | None = None,
+        fewshot: Classifier | None = None,
         tuned: Classifier | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.table = table
         self._near = near
         self._fewshot = fewshot

@@ -30,10 +30,15 @@ class Topics:
     """
 
     def __init__(
-        self, file: RoutingFile, *, embedder: Embedder | None = None, labels: LabelModel | None = None,
+        self,
+        file: RoutingFile,
+        *,
+        embedder: Embedder | None = None,
+        labels: LabelModel | None = None,
         corrections: Callable[[], Awaitable[Sequence[Sample]]] = _none,
-        spent: Callable[[int], Awaitable[None]] | None = None, language: str = "",
-    ) -> None:  # fmt: skip
+        spent: Callable[[int], Awaitable[None]] | None = None,
+        language: str = "",
+    ) -> None:
         self._file = file
         self._embedder = embedder
         self.labels = labels
@@ -100,9 +105,13 @@ class Topics:
 
 
 def router_of(
-    table: RoutingTable, *, near: NearestCentroid | None, labels: LabelModel | None, samples: Sequence[Sample],
+    table: RoutingTable,
+    *,
+    near: NearestCentroid | None,
+    labels: LabelModel | None,
+    samples: Sequence[Sample],
     language: str = "",
-) -> IntentRouter:  # fmt: skip
+) -> IntentRouter:
     """Return the router for a routing file, with those classifiers that are possible: by meaning with `near`, by a
     service with `labels`.
     """
@@ -114,9 +123,12 @@ def router_of(
 
 
 async def learn(
-    embedder: Embedder, table: RoutingTable, rows: Sequence[Sample], known: dict[str, Sequence[float]] | None = None,
+    embedder: Embedder,
+    table: RoutingTable,
+    rows: Sequence[Sample],
+    known: dict[str, Sequence[float]] | None = None,
     spent: Callable[[int], Awaitable[None]] | None = None,
-) -> NearestCentroid:  # fmt: skip
+) -> NearestCentroid:
     """Make a classifier by meaning out of the embeddings of examples, for topics and flags.
 
     Embeddings are taken from `known` where it has them, and asked of the `embedder` otherwise; afterwards `known` has

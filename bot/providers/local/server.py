@@ -65,14 +65,17 @@ class OpenAIServer:
         said = tuple(Message.of(message["role"], message["text"]) for message in messages)  # type: ignore[arg-type]
         async with Http(direct=[urlsplit(self.base).hostname or ""]) as http:
             account = Account(
-                names=NAMES, http=http, credentials=FixedKey("Bearer", self.key), gauge=asyncio.Semaphore(1),
+                names=NAMES,
+                http=http,
+                credentials=FixedKey("Bearer", self.key),
+                gauge=asyncio.Semaphore(1),
                 retry=Retry(SystemClock(), Backoff(1.0, 1.0), on=ModelUnavailable, tries=1),
-            )  # fmt: skip
+            )
             wire = OpenAIWire(self.model, Profile(), Dialect(ask_usage=False))
             url, timeouts = f"{self.base}/chat/completions", Timeouts(deadline=DEADLINE, idle=DEADLINE)
             model = TextModel(
                 name=self.model, profile=Profile(), wire=wire, account=account, url=url, timeouts=timeouts
-            )  # fmt: skip
+            )
             async with aclosing(model.stream(Request(said, max_tokens=max_tokens))) as chunks:
                 async for chunk in chunks:
                     if chunk.text:
@@ -106,9 +109,12 @@ class LocalServer:
         command += map(str, (self.path, self.threads, self.context))
         with tempfile.TemporaryFile() as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
                 env={**os.environ, KEY_VARIABLE: key},
-            )  # fmt: skip
+            )
             base = await self._base(self._process, log)
         self._api = OpenAIServer(base, key, self.path.stem)
         return base

@@ -40,9 +40,13 @@ class Weights:
 
 
 def fetch(
-    name: str, directory: Path, progress: Progress, *, source: str = "huggingface",
+    name: str,
+    directory: Path,
+    progress: Progress,
+    *,
+    source: str = "huggingface",
     models: Mapping[str, Weights] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Return the GGUF file of a known model (of `models`, else `MODELS`) or of a URL, downloading it where it is not
     there yet.
 
@@ -102,9 +106,14 @@ def _from_hub(weights: Weights, directory: Path, endpoint: str, tell: Callable[[
 
     try:
         found = hf_hub_download(
-            weights.repository, weights.file, revision=weights.revision, local_dir=directory, endpoint=endpoint,
-            token=False, tqdm_class=Bar,
-        )  # fmt: skip
+            weights.repository,
+            weights.file,
+            revision=weights.revision,
+            local_dir=directory,
+            endpoint=endpoint,
+            token=False,
+            tqdm_class=Bar,
+        )
     except (HTTPError, OSError) as error:
         if isinstance(error, InterruptedError):  # the caller's `progress` gave up
             raise

@@ -40,10 +40,13 @@ class Servers:
         profile = catalog.profile(entry.name, self._settings.models)
         dialect = OPENAI if urlsplit(entry.url).hostname == "api.openai.com" else ANY
         return TextModel(
-            name=entry.name, profile=profile, wire=OpenAIWire(entry.model or entry.name, profile, dialect),
-            account=account, url=f"{entry.url}/chat/completions",
+            name=entry.name,
+            profile=profile,
+            wire=OpenAIWire(entry.model or entry.name, profile, dialect),
+            account=account,
+            url=f"{entry.url}/chat/completions",
             timeouts=Timeouts.from_settings(self._settings),
-        )  # fmt: skip
+        )
 
     def embeddings(self, entry: EmbeddingModelConfig) -> OpenAIEmbeddings:
         """Return the embedder of a row of EMBEDDING_MODELS. Raises `ConfigError` as `text` does."""
@@ -58,7 +61,11 @@ class Servers:
         if key not in self._accounts:
             names = ServerNames(log=urlsplit(entry.url).netloc, metrics="server", traces="openai_compatible")
             self._accounts[key] = Account(
-                names=names, http=self._http, credentials=FixedKey("Bearer", entry.secret),
-                gauge=asyncio.Semaphore(AT_ONCE), retry=self._retry, metrics=self._metrics,
-            )  # fmt: skip
+                names=names,
+                http=self._http,
+                credentials=FixedKey("Bearer", entry.secret),
+                gauge=asyncio.Semaphore(AT_ONCE),
+                retry=self._retry,
+                metrics=self._metrics,
+            )
         return self._accounts[key]

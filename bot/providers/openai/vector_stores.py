@@ -61,7 +61,7 @@ class OpenAIVectorStores:
     async def _get(self, path: str, until: float) -> Answer:
         return await self._account.retry.call(
             lambda: self._account.ask("GET", self._url + path, until=until), until=until
-        )  # fmt: skip
+        )
 
 
 def _rows(answer: Answer) -> Iterator[Mapping[str, Any]]:

@@ -196,9 +196,11 @@ class ResponseReader(Reader):
         searches = sum(item.get("type") == f"{SEARCHING}_call" for item in output)
         self._last = replace(
             self._end(_said(output), Finish.TOOLS if made and finish is Finish.STOP else finish),
-            usage=counted(response.get("usage"), *TOKENS, searches=searches), tool_calls=made, sources=_sources(output),
+            usage=counted(response.get("usage"), *TOKENS, searches=searches),
+            tool_calls=made,
+            sources=_sources(output),
             response=str(response.get("id") or "") if is_followed else "",
-        )  # fmt: skip
+        )
 
     def end(self) -> Chunk:
         """Return the last chunk. Raises `StreamCut` if the response is not complete."""

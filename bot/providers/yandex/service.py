@@ -50,17 +50,27 @@ class YandexStudio:
     """
 
     def __init__(
-        self, *, settings: Settings, http: Http, clock: Clock, random: Random, metrics: Metrics | None = None,
+        self,
+        *,
+        settings: Settings,
+        http: Http,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics | None = None,
         gauge: Gauge | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings = settings
         retry = Retry(clock, Backoff(0.5, 10.0, random), on=ModelUnavailable, tries=TRIES)
         self._servers = Servers(settings=settings, http=http, retry=retry, metrics=metrics)
         self._account = Account(
-            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"), http=_way(settings, http),
-            retry=retry, credentials=credentials(settings, http, clock), headers=_headers(settings), metrics=metrics,
+            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"),
+            http=_way(settings, http),
+            retry=retry,
+            credentials=credentials(settings, http, clock),
+            headers=_headers(settings),
+            metrics=metrics,
             gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
-        )  # fmt: skip
+        )
         self.outage = self._account.outage
         self._instances: dict[str, Account] = {}
 

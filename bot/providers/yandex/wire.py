@@ -153,9 +153,13 @@ class StreamReader(Reader):
         if not (new or finish):
             return None
         return Chunk(
-            new, replaces=replaces, finish=finish, usage=self._usage, tool_calls=calls,
+            new,
+            replaces=replaces,
+            finish=finish,
+            usage=self._usage,
+            tool_calls=calls,
             version=self._version if finish else "",
-        )  # fmt: skip
+        )
 
 
 def _mended(text: str, *, last: bool) -> str:

@@ -52,10 +52,8 @@ class BatchWatch:
     async def look(self) -> None:
         """Do with each run what is due, and tell which have ended."""
         runs, is_untidy = await self.store.read(
-            lambda tx: (
-                tx.batches.list_runs(self.bot, states=("running",)), bool(tx.vendor_runs.list_untidy(self.bot))
-            )
-        )  # fmt: skip
+            lambda tx: (tx.batches.list_runs(self.bot, states=("running",)), bool(tx.vendor_runs.list_untidy(self.bot)))
+        )
         ours = [run for run in runs if run.mode == "batch"]
         for run in ours:
             await self._go_on(run)
@@ -96,8 +94,14 @@ class BatchWatch:
         where, language = Address("telegram", self.bot, admin), tx.chats.read_language(self.bot, admin)
         counts = tx.batches.count_states(run.id)
         text = say(
-            language, f"batch.{run.state}", id=run.id, name=Path(run.source).name, model=run.model,
-            answered=counts.get("answered", 0), requests=run.requests, reason=run.reason,
-        )  # fmt: skip
+            language,
+            f"batch.{run.state}",
+            id=run.id,
+            name=Path(run.source).name,
+            model=run.model,
+            answered=counts.get("answered", 0),
+            requests=run.requests,
+            reason=run.reason,
+        )
         tx.outbox.add_answer(f"batch-{run.id}-{int(run.ended)}.a{admin}", where, Outgoing(text, plain=True))
         return where

@@ -96,9 +96,7 @@ class ModelWatch:
         def text(language: str) -> str:
             return "\n\n".join(say(language, key, **values) for key, values in notices)
 
-        told = await self.store.write(
-            lambda tx: self.rights.tell(tx, self.bot, f"models-{mark}", text, Role.OWNER)
-        )  # fmt: skip
+        told = await self.store.write(lambda tx: self.rights.tell(tx, self.bot, f"models-{mark}", text, Role.OWNER))
         self.deliver("", told)
 
     async def _notices(self, used: UsedModel, names: Collection[str]) -> Sequence[Notice]:

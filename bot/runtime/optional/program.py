@@ -60,11 +60,15 @@ def transports(given: Given, telegram: Transport, outbox: Outbox) -> Transport:
     check(own, shared=placement.shared)
     others = [
         OwnMessenger(
-            own=one, place=place_of(one.name), bot=given.api.id, outbox=outbox, clock=given.store.clock,
+            own=one,
+            place=place_of(one.name),
+            bot=given.api.id,
+            outbox=outbox,
+            clock=given.store.clock,
             tasks=placement.tasks,
         )
         for one in own
-    ]  # fmt: skip
+    ]
     return Transports(telegram, {one.place: one for one in others})
 
 

@@ -70,15 +70,32 @@ class OwnMessenger:
         self._hand_on(person, Kind.BUTTON, data=button.data, number=number)
 
     def _hand_on(
-        self, person: int, kind: Kind, *, text: str = "", data: str = "", number: int = 0, name: str = "",
-        language: str = "", files: Sequence[Attachment] = (),
-    ) -> None:  # fmt: skip
+        self,
+        person: int,
+        kind: Kind,
+        *,
+        text: str = "",
+        data: str = "",
+        number: int = 0,
+        name: str = "",
+        language: str = "",
+        files: Sequence[Attachment] = (),
+    ) -> None:
         address, now = self.address(person), self.clock.time()
         id_ = f"{self.own.name}{now * 1e6:.0f}x{next(self._numbers)}"
         incoming = Incoming(
-            id_, address, User(address.chat, name, language), kind, text=text, parts=tuple(files), data=data,
-            message_id=number, in_turn=data.startswith(Button.IN_TURN), came=self.clock.monotonic(), since=now,
-        )  # fmt: skip
+            id_,
+            address,
+            User(address.chat, name, language),
+            kind,
+            text=text,
+            parts=tuple(files),
+            data=data,
+            message_id=number,
+            in_turn=data.startswith(Button.IN_TURN),
+            came=self.clock.monotonic(),
+            since=now,
+        )
         self.tasks.create_task(self._handle(incoming))
 
     async def _handle(self, incoming: Incoming) -> None:

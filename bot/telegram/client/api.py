@@ -100,18 +100,34 @@ class NotAlone(Refused):
 REFUSALS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
     (NoField, (OPTIONAL, "unknown parameter", "unknown field", "unexpected parameter", "unexpected field")),
     (NotModified, ("message is not modified", "message_not_modified", "topic_not_modified")),
-    (NoMessage, (
-        "message to edit not found", "message can't be edited", "message_id_invalid", "there is no caption",
-        "there is no text",
-    )),
+    (
+        NoMessage,
+        (
+            "message to edit not found",
+            "message can't be edited",
+            "message_id_invalid",
+            "there is no caption",
+            "there is no text",
+        ),
+    ),
     (NoThread, ("thread not found", "topic_closed", "topic_deleted", "topic_id_invalid")),
-    (Gone, (
-        "chat not found", "peer_id_invalid", "user is deactivated", "bot was blocked", "bot was kicked",
-        "can't initiate conversation", "chat_write_forbidden", "not enough rights to send",
-        "have no rights to send", "bot is not a member",
-    )),
+    (
+        Gone,
+        (
+            "chat not found",
+            "peer_id_invalid",
+            "user is deactivated",
+            "bot was blocked",
+            "bot was kicked",
+            "can't initiate conversation",
+            "chat_write_forbidden",
+            "not enough rights to send",
+            "have no rights to send",
+            "bot is not a member",
+        ),
+    ),
     (BadMarkup, ("can't parse", "entit", "rich_message", "too long", "too_long", "text is empty", "text must be")),
-)  # fmt: skip
+)
 
 
 class Api:

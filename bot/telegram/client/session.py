@@ -151,14 +151,21 @@ class Session(BaseSession):
             return response.status, await _bytes(response, most)
 
     async def stream_content(
-        self, url: str, headers: dict[str, Any] | None = None, timeout: int = 30, chunk_size: int = 65536,
+        self,
+        url: str,
+        headers: dict[str, Any] | None = None,
+        timeout: int = 30,
+        chunk_size: int = 65536,
         raise_for_status: bool = True,
-    ) -> AsyncGenerator[bytes, None]:  # fmt: skip
+    ) -> AsyncGenerator[bytes, None]:
         """Give the pieces of a file to `Bot.download`, for handlers of aiogram's routers. Raises aiohttp's errors."""
         async with self._connected().get(
-            url, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout), allow_redirects=False,
+            url,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=timeout),
+            allow_redirects=False,
             raise_for_status=raise_for_status,
-        ) as response:  # fmt: skip
+        ) as response:
             async for piece in response.content.iter_chunked(chunk_size):
                 yield piece
 

@@ -26,9 +26,20 @@ from bot.types import Attachment, Incoming
 
 # What no model reads, so that the routers are asked for it first.
 FOREIGN = (
-    "contact", "location", "venue", "dice", "poll", "video", "animation", "story", "checklist", "paid_media",
-    "giveaway", "giveaway_winners", "invoice",
-)  # fmt: skip
+    "contact",
+    "location",
+    "venue",
+    "dice",
+    "poll",
+    "video",
+    "animation",
+    "story",
+    "checklist",
+    "paid_media",
+    "giveaway",
+    "giveaway_winners",
+    "invoice",
+)
 
 
 class TypedSession(Session):

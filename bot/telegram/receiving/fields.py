@@ -17,9 +17,26 @@ from bot.telegram.receiving.rich_text import rich_words
 from bot.types import Attachment, User
 
 ATTACHMENTS = (
-    "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
-    "poll", "dice", "venue", "story", "checklist", "paid_media", "giveaway", "giveaway_winners", "invoice",
-)  # fmt: skip
+    "photo",
+    "voice",
+    "document",
+    "video",
+    "video_note",
+    "audio",
+    "sticker",
+    "animation",
+    "location",
+    "contact",
+    "poll",
+    "dice",
+    "venue",
+    "story",
+    "checklist",
+    "paid_media",
+    "giveaway",
+    "giveaway_winners",
+    "invoice",
+)
 ANONYMOUS = 1087968824  # the account in whose name anonymous administrators speak
 CHANNEL = 136817688  # the account in whose name channels speak in groups
 SERVICE_SENDERS = {777000, ANONYMOUS, CHANNEL}  # Telegram, an anonymous administrator, a channel: nobody in person
@@ -117,9 +134,17 @@ def _is_entity(one: Any) -> bool:
 
 # No set: what strangers send may be nothing that has a hash.
 FORMATS = (
-    "bold", "italic", "underline", "strikethrough", "spoiler", "blockquote", "expandable_blockquote", "code", "pre",
+    "bold",
+    "italic",
+    "underline",
+    "strikethrough",
+    "spoiler",
+    "blockquote",
+    "expandable_blockquote",
+    "code",
+    "pre",
     "text_link",
-)  # fmt: skip
+)
 SPAN = ("offset", "length")
 
 

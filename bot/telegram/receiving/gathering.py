@@ -124,7 +124,13 @@ def _joined(first: Incoming, more: Incoming) -> Incoming:
     glue = "" if len(first.text) % 4096 == 0 and first.text else "\n"
     text = glue.join(part for part in (first.text, more.text) if part)
     return replace(
-        first, text=text, parts=(*first.parts, *more.parts), ids=(*first.ids, *more.ids), message_id=more.message_id,
-        attempts=max(first.attempts, more.attempts), relayed=first.relayed or more.relayed,
-        entities=first.entities if not more.text else (), beside=tuple(dict.fromkeys((*first.beside, *more.beside))),
-    )  # fmt: skip
+        first,
+        text=text,
+        parts=(*first.parts, *more.parts),
+        ids=(*first.ids, *more.ids),
+        message_id=more.message_id,
+        attempts=max(first.attempts, more.attempts),
+        relayed=first.relayed or more.relayed,
+        entities=first.entities if not more.text else (),
+        beside=tuple(dict.fromkeys((*first.beside, *more.beside))),
+    )

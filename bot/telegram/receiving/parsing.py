@@ -225,15 +225,23 @@ def _said(kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, ro
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
         kind = Kind.STOP
     return _incoming(
-        row, kind, _address(body, message, me, visible_to=user.id if unseen else 0), user, text=text,
+        row,
+        kind,
+        _address(body, message, me, visible_to=user.id if unseen else 0),
+        user,
+        text=text,
         parts=(*fields.quoted(body), *fields.attachments(body)),
-        at=fields.date(body.get("edit_date") or body.get("date")), private=private,
-        addressed=addressed, message_id=unseen or message.message_id,
+        at=fields.date(body.get("edit_date") or body.get("date")),
+        private=private,
+        addressed=addressed,
+        message_id=unseen or message.message_id,
         reply_to=fields.reply(body).number if unseen else fields.reply(body).message_id,
-        relayed=any(name in body for name in RELAYED), title=message.chat.title,
-        opens=f"{BY_REPLY}{unseen}" if unseen else "", entities=fields.entities(body),
+        relayed=any(name in body for name in RELAYED),
+        title=message.chat.title,
+        opens=f"{BY_REPLY}{unseen}" if unseen else "",
+        entities=fields.entities(body),
         beside=beside.read_beside(body, (me.id, me.called)),
-    )  # fmt: skip
+    )
 
 
 def _press(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
@@ -247,11 +255,16 @@ def _press(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     data, private = fields.whole(body.get("data")), message.chat.id > 0
     unseen = 0 if private else fields.natural(place.get("ephemeral_message_id"))
     return _incoming(
-        row, Kind.STOP if data == STOP else Kind.BUTTON,
-        _address(place, message, me, visible_to=user.id if unseen else 0), user, data="" if data == STOP else data,
-        in_turn=data.startswith(Button.IN_TURN), private=private, message_id=unseen or message.message_id,
+        row,
+        Kind.STOP if data == STOP else Kind.BUTTON,
+        _address(place, message, me, visible_to=user.id if unseen else 0),
+        user,
+        data="" if data == STOP else data,
+        in_turn=data.startswith(Button.IN_TURN),
+        private=private,
+        message_id=unseen or message.message_id,
         opens="" if private else BY_PRESS + press({"callback_query": body}),
-    )  # fmt: skip
+    )
 
 
 def _stopped(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
@@ -307,10 +320,17 @@ def _of_account(kind: str) -> Reader:
         if user is None or isinstance(body.get("sender_business_bot"), dict) or body.get("is_from_offline") is True:
             return None  # its own echo, or what Telegram itself has sent: a greeting, an away message
         return _incoming(
-            row, Kind.BUSINESS, _in_account(body, message.chat.id, me), user, data=kind, text=fields.text(body),
-            parts=fields.attachments(body), at=fields.date(body.get("edit_date") or body.get("date")),
-            message_id=message.message_id, beside=beside.read_beside(body, (me.id, me.called)),
-        )  # fmt: skip
+            row,
+            Kind.BUSINESS,
+            _in_account(body, message.chat.id, me),
+            user,
+            data=kind,
+            text=fields.text(body),
+            parts=fields.attachments(body),
+            at=fields.date(body.get("edit_date") or body.get("date")),
+            message_id=message.message_id,
+            beside=beside.read_beside(body, (me.id, me.called)),
+        )
 
     return read_message
 

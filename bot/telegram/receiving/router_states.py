@@ -91,5 +91,10 @@ class DatabaseStorage(BaseStorage):
 
 def _row(key: StorageKey) -> RouterKey:
     return (
-        key.bot_id, key.chat_id, key.user_id, key.thread_id or 0, key.business_connection_id or "", key.destiny,
-    )  # fmt: skip
+        key.bot_id,
+        key.chat_id,
+        key.user_id,
+        key.thread_id or 0,
+        key.business_connection_id or "",
+        key.destiny,
+    )

@@ -156,9 +156,11 @@ def send_album(screens: Sequence[Screen], to: Address, *, thread: bool = True) -
     """Return the call that copies or forwards several messages of one chat by their ids: an album stays one."""
     method = methods.ForwardMessages if screens[0].is_forward else methods.CopyMessages
     return method(
-        chat_id=to.chat, message_thread_id=(to.thread or None) if thread else None,
-        from_chat_id=screens[0].copy[0], message_ids=[screen.copy[1] for screen in screens],
-    )  # fmt: skip
+        chat_id=to.chat,
+        message_thread_id=(to.thread or None) if thread else None,
+        from_chat_id=screens[0].copy[0],
+        message_ids=[screen.copy[1] for screen in screens],
+    )
 
 
 def _words(screen: Screen) -> dict[str, Any]:
@@ -204,9 +206,11 @@ def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMar
 def edit_keyboard(to: Address, older: Delivery) -> TelegramMethod[Any]:
     """Return the call that changes only the buttons of a delivered message into those of its `outgoing`."""
     return methods.EditMessageReplyMarkup(
-        chat_id=to.chat, message_id=older.message_ids[-1], reply_markup=keyboard(older.outgoing),
+        chat_id=to.chat,
+        message_id=older.message_ids[-1],
+        reply_markup=keyboard(older.outgoing),
         business_connection_id=to.connection or None,
-    )  # fmt: skip
+    )
 
 
 def can_be_written(screen: Screen) -> bool:
@@ -286,5 +290,6 @@ def _key(button: Button) -> types.InlineKeyboardButton:
 
 
 MEDIA: dict[str, type[types.InputMediaPhoto | types.InputMediaDocument]] = {
-    "photo": types.InputMediaPhoto, "document": types.InputMediaDocument,
-}  # fmt: skip
+    "photo": types.InputMediaPhoto,
+    "document": types.InputMediaDocument,
+}

@@ -195,7 +195,10 @@ def _headers(*sources: Any) -> list[tuple[str, str]]:
 MODELS, OPERATION = "ai-foundation-models", "operation"  # the vendor's ids of where services listen
 RULES = tuple(
     _rules(
-        embedding_service_pb2, image_generation_service_pb2, text_classification_service_pb2,
-        text_generation_service_pb2, operation_service_pb2,
+        embedding_service_pb2,
+        image_generation_service_pb2,
+        text_classification_service_pb2,
+        text_generation_service_pb2,
+        operation_service_pb2,
     )
-)  # fmt: skip
+)
