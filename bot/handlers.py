@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.extension.arguments import model_of
 from bot.feature import ButtonHandler, Command, Handlers, Section
-from bot.outbox import Ask, Effect, Outcome, Page, end_question, end_turn, finish, finish_turn
+from bot.outbox import Effect, Outcome, Page, end_question, end_turn, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -139,6 +139,7 @@ def section(
 
 def job(*kinds: str) -> Callable[[F], F]:
     """Do jobs of these kinds in a transaction, `(tx, job) -> Again | None`; its answers in the outbox are delivered.
+    A job that was cancelled or moved meanwhile is left alone.
 
     A function `async (job)` does all that itself, and deletes the job.
     """
@@ -153,7 +154,7 @@ def kind(*kinds: Kind) -> Callable[[F], F]:
 class Feature:
     """A feature: its decorated methods are its handlers. A dataclass whose fields are the parts of `core.Core` that it
     needs: a `store`; an `assistant` if it returns a `Question`; `wake_jobs` if it adds jobs; a `transport` if its jobs
-    answer.
+    answer, or, if they answer many chats, `deliver`, which does not wait.
     """
 
     if TYPE_CHECKING:
@@ -165,9 +166,9 @@ class Feature:
         return cls(**{one.name: getattr(core, one.name) for one in fields(cls) if hasattr(core, one.name)})  # type: ignore[arg-type]
 
     def feature(self) -> Handlers:
-        """Return the handlers of all decorated methods."""
+        """Return the handlers of all decorated methods, in the order in which they are written: menus show it."""
         found: dict[str, dict[Any, Any]] = {one.name: {} for one in fields(Handlers)}
-        for name in dir(type(self)):
+        for name in dict.fromkeys(name for one in reversed(type(self).__mro__) for name in vars(one)):
             for mark in getattr(getattr(type(self), name), MARK, ()):
                 handler = getattr(_Method(self, getattr(self, name), mark.options), mark.table)()
                 found[mark.table] |= dict.fromkeys(mark.names, handler)
@@ -233,7 +234,10 @@ class _Method:
             return do_itself
 
         def work(tx: Tx, due: Job) -> Iterable[Address]:
-            again = self.run(tx, due)
+            now = tx.jobs.find_job(due.address.bot, due.kind, due.key)
+            if now is None or now.due != due.due:  # cancelled, or done already
+                return ()
+            again = self.run(tx, now)
             if isinstance(again, Again):
                 tx.jobs.reschedule(due, again.due)
             else:
@@ -241,7 +245,11 @@ class _Method:
             return tx.queue.answered
 
         async def do(due: Job) -> None:
-            for where in await self.feature.store.write(lambda tx: work(tx, due)):
+            chats = await self.feature.store.write(lambda tx: work(tx, due))
+            if (deliver := getattr(self.feature, "deliver", None)) is not None:
+                deliver(due.key, list(chats))
+                return
+            for where in chats:
                 await self.feature.transport.reply(where, due.key).finish()
 
         return do
@@ -261,7 +269,7 @@ class _Method:
             outcome = self.run(tx, turn, **arguments) if not is_async else found(tx) if callable(found) else found
             where: Incoming = turn
             if not isinstance(outcome, Question | Instead):
-                if ends_question and not isinstance(outcome, Ask):
+                if ends_question and tx.buttons.find_awaited(turn.address, turn.user.id) == turn.action:
                     end_question(tx, turn)
                 where = end_turn(tx, turn, outcome)
             if turn.action is not None and self.options.get("once"):
