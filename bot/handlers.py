@@ -19,6 +19,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -62,6 +63,16 @@ class Question:
     then: Effect | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class After:
+    """The turn ends with `outcome`. `do` runs after the commit and the delivery: what it does can't be taken back, such
+    as to cancel something at a service. A crash before it has run loses it.
+    """
+
+    outcome: Outcome
+    do: Callable[[], Awaitable[None] | None]
+
+
 class Instead(Enum):
     """What a handler returns that does not end the turn."""
 
@@ -79,7 +90,7 @@ class Again:
         self.due = due
 
 
-Result = Outcome | Question | Instead
+Result = Outcome | Question | After | Instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +141,12 @@ def awaited(*actions: str) -> Callable[[F], F]:
 def section(
     name: str,
     *,
-    value: Callable[[Tx, Incoming], str] = lambda _tx, _turn: "",
-    offered: Callable[[Incoming], bool] = lambda _turn: True,
+    value: Callable[[Any, Tx, Incoming], str] = lambda _self, _tx, _turn: "",
+    offered: Callable[[Any, Incoming], bool] = lambda _self, _turn: True,
 ) -> Callable[[F], F]:
-    """Show a page of the settings panel (`Section`): the function returns a `Page`."""
+    """Show a page of the settings panel: the function returns a `Page`. The options are those of `Section`, as methods
+    of the feature.
+    """
     return _marking("sections", (name,), {"value": value, "offered": offered})
 
 
@@ -203,9 +216,7 @@ class _Method:
 
     def presses(self) -> ButtonHandler:
         async def run(incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-            ended = await self._handle(turn_of(incoming, action), reply)
-            if self.options["has_toast"]:
-                await reply.acknowledge(getattr(ended, "toast", ""))
+            await self._handle(turn_of(incoming, action), reply)
 
         return ButtonHandler(run, self.options["requires"], self.options["has_toast"])
 
@@ -226,7 +237,7 @@ class _Method:
             shown: Page = self.run(tx, turn_of(incoming))
             return shown
 
-        return Section(page=page, **self.options)
+        return Section(page=page, **{name: partial(one, self.feature) for name, one in self.options.items()})
 
     def jobs(self) -> Callable[[Job], Awaitable[None]]:
         if inspect.iscoroutinefunction(self.run):
@@ -266,7 +277,8 @@ class _Method:
         found = await self.run(turn, reply, **arguments) if is_async else None
 
         def end(tx: Tx) -> tuple[Result, Incoming, bool]:
-            outcome = self.run(tx, turn, **arguments) if not is_async else found(tx) if callable(found) else found
+            result = self.run(tx, turn, **arguments) if not is_async else found(tx) if callable(found) else found
+            outcome = result.outcome if isinstance(result, After) else result
             where: Incoming = turn
             if not isinstance(outcome, Question | Instead):
                 if ends_question and tx.buttons.find_awaited(turn.address, turn.user.id) == turn.action:
@@ -274,19 +286,24 @@ class _Method:
                 where = end_turn(tx, turn, outcome)
             if turn.action is not None and self.options.get("once"):
                 tx.buttons.expire_button(turn.action.key)
-            return outcome, where, tx.queue.has_jobs
+            return result, where, tx.queue.has_jobs
 
-        outcome, where, has_jobs = await self.feature.store.write(end)
+        result, where, has_jobs = await self.feature.store.write(end)
         if has_jobs:
             self.feature.wake_jobs()
+        outcome = result.outcome if isinstance(result, After) else result
         if isinstance(outcome, Question):
             await self.feature.assistant.answer(outcome.asked, reply, last=True, then=outcome.then)
         elif not isinstance(outcome, Instead):
             if where.address != reply.address:
                 reply.show_only_to(where.address.visible_to)
             await reply.finish()
-        result: Result = outcome
-        return result
+        if self.options.get("has_toast"):
+            await reply.acknowledge(getattr(outcome, "toast", ""))
+        if isinstance(result, After) and (waits := result.do()) is not None:
+            await waits
+        ended: Result = result
+        return ended
 
     def _read(self, action: ButtonPress | None) -> dict[str, Any]:
         """The arguments of the method, out of what a button or question was given. Raises `ValidationError`."""

@@ -125,7 +125,7 @@ class Reminders(Feature):
         expire_buttons(tx, turn)
         return self._set_one(tx, turn, when, text, where)
 
-    @section("zone", value=lambda _tx, turn: _zone_title(turn))
+    @section("zone", value=lambda _self, _tx, turn: _zone_title(turn))
     def show_zones(self, _tx: Tx, turn: Turn) -> Page:
         """The time zone of the user, and places to choose another."""
         now = zones.zone(turn.chat.zone)
