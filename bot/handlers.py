@@ -43,6 +43,12 @@ class Turn(Incoming):
 
     action: ButtonPress | None = None
 
+    @property
+    def pressed(self) -> ButtonPress:
+        """The button of a turn that is a press."""
+        assert self.action is not None  # noqa: S101  the handler of a press has one
+        return self.action
+
     def say(self, key: str, /, **values: object) -> str:
         """A sentence of the catalog, in the language of the turn."""
         return say(self.language, key, **values)
@@ -171,7 +177,10 @@ class Feature:
     """
 
     if TYPE_CHECKING:
-        store: Store
+
+        @property
+        def store(self) -> Store:
+            """The database."""
 
     @classmethod
     def of(cls, core: object) -> Self:
