@@ -19,13 +19,14 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from bot.extension.arguments import model_of
 from bot.feature import ButtonHandler, Command, Handlers, Section
-from bot.outbox import Ask, Effect, Outcome, Page, end_question, end_turn, finish, finish_turn
+from bot.outbox import Effect, Outcome, Page, end_question, end_turn, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -41,6 +42,12 @@ class Turn(Incoming):
     """An update as its handler sees it. `action` is the button that was pressed, or the question that it answers."""
 
     action: ButtonPress | None = None
+
+    @property
+    def pressed(self) -> ButtonPress:
+        """The button of a turn that is a press."""
+        assert self.action is not None  # noqa: S101  the handler of a press has one
+        return self.action
 
     def say(self, key: str, /, **values: object) -> str:
         """A sentence of the catalog, in the language of the turn."""
@@ -62,6 +69,16 @@ class Question:
     then: Effect | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class After:
+    """The turn ends with `outcome`. `do` runs after the commit and the delivery: what it does can't be taken back, such
+    as to cancel something at a service. A crash before it has run loses it.
+    """
+
+    outcome: Outcome
+    do: Callable[[], Awaitable[None] | None]
+
+
 class Instead(Enum):
     """What a handler returns that does not end the turn."""
 
@@ -79,7 +96,7 @@ class Again:
         self.due = due
 
 
-Result = Outcome | Question | Instead
+Result = Outcome | Question | After | Instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +147,18 @@ def awaited(*actions: str) -> Callable[[F], F]:
 def section(
     name: str,
     *,
-    value: Callable[[Tx, Incoming], str] = lambda _tx, _turn: "",
-    offered: Callable[[Incoming], bool] = lambda _turn: True,
+    value: Callable[[Any, Tx, Incoming], str] = lambda _self, _tx, _turn: "",
+    offered: Callable[[Any, Incoming], bool] = lambda _self, _turn: True,
 ) -> Callable[[F], F]:
-    """Show a page of the settings panel (`Section`): the function returns a `Page`."""
+    """Show a page of the settings panel: the function returns a `Page`. The options are those of `Section`, as methods
+    of the feature.
+    """
     return _marking("sections", (name,), {"value": value, "offered": offered})
 
 
 def job(*kinds: str) -> Callable[[F], F]:
     """Do jobs of these kinds in a transaction, `(tx, job) -> Again | None`; its answers in the outbox are delivered.
+    A job that was cancelled or moved meanwhile is left alone.
 
     A function `async (job)` does all that itself, and deletes the job.
     """
@@ -153,11 +173,14 @@ def kind(*kinds: Kind) -> Callable[[F], F]:
 class Feature:
     """A feature: its decorated methods are its handlers. A dataclass whose fields are the parts of `core.Core` that it
     needs: a `store`; an `assistant` if it returns a `Question`; `wake_jobs` if it adds jobs; a `transport` if its jobs
-    answer.
+    answer, or, if they answer many chats, `deliver`, which does not wait.
     """
 
     if TYPE_CHECKING:
-        store: Store
+
+        @property
+        def store(self) -> Store:
+            """The database."""
 
     @classmethod
     def of(cls, core: object) -> Self:
@@ -165,9 +188,9 @@ class Feature:
         return cls(**{one.name: getattr(core, one.name) for one in fields(cls) if hasattr(core, one.name)})  # type: ignore[arg-type]
 
     def feature(self) -> Handlers:
-        """Return the handlers of all decorated methods."""
+        """Return the handlers of all decorated methods, in the order in which they are written: menus show it."""
         found: dict[str, dict[Any, Any]] = {one.name: {} for one in fields(Handlers)}
-        for name in dir(type(self)):
+        for name in dict.fromkeys(name for one in reversed(type(self).__mro__) for name in vars(one)):
             for mark in getattr(getattr(type(self), name), MARK, ()):
                 handler = getattr(_Method(self, getattr(self, name), mark.options), mark.table)()
                 found[mark.table] |= dict.fromkeys(mark.names, handler)
@@ -202,9 +225,7 @@ class _Method:
 
     def presses(self) -> ButtonHandler:
         async def run(incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-            ended = await self._handle(turn_of(incoming, action), reply)
-            if self.options["has_toast"]:
-                await reply.acknowledge(getattr(ended, "toast", ""))
+            await self._handle(turn_of(incoming, action), reply)
 
         return ButtonHandler(run, self.options["requires"], self.options["has_toast"])
 
@@ -225,7 +246,7 @@ class _Method:
             shown: Page = self.run(tx, turn_of(incoming))
             return shown
 
-        return Section(page=page, **self.options)
+        return Section(page=page, **{name: partial(one, self.feature) for name, one in self.options.items()})
 
     def jobs(self) -> Callable[[Job], Awaitable[None]]:
         if inspect.iscoroutinefunction(self.run):
@@ -233,7 +254,10 @@ class _Method:
             return do_itself
 
         def work(tx: Tx, due: Job) -> Iterable[Address]:
-            again = self.run(tx, due)
+            now = tx.jobs.find_job(due.address.bot, due.kind, due.key)
+            if now is None or now.due != due.due:  # cancelled, or done already
+                return ()
+            again = self.run(tx, now)
             if isinstance(again, Again):
                 tx.jobs.reschedule(due, again.due)
             else:
@@ -241,7 +265,11 @@ class _Method:
             return tx.queue.answered
 
         async def do(due: Job) -> None:
-            for where in await self.feature.store.write(lambda tx: work(tx, due)):
+            chats = await self.feature.store.write(lambda tx: work(tx, due))
+            if (deliver := getattr(self.feature, "deliver", None)) is not None:
+                deliver(due.key, list(chats))
+                return
+            for where in chats:
                 await self.feature.transport.reply(where, due.key).finish()
 
         return do
@@ -258,27 +286,33 @@ class _Method:
         found = await self.run(turn, reply, **arguments) if is_async else None
 
         def end(tx: Tx) -> tuple[Result, Incoming, bool]:
-            outcome = self.run(tx, turn, **arguments) if not is_async else found(tx) if callable(found) else found
+            result = self.run(tx, turn, **arguments) if not is_async else found(tx) if callable(found) else found
+            outcome = result.outcome if isinstance(result, After) else result
             where: Incoming = turn
             if not isinstance(outcome, Question | Instead):
-                if ends_question and not isinstance(outcome, Ask):
+                if ends_question and tx.buttons.find_awaited(turn.address, turn.user.id) == turn.action:
                     end_question(tx, turn)
                 where = end_turn(tx, turn, outcome)
             if turn.action is not None and self.options.get("once"):
                 tx.buttons.expire_button(turn.action.key)
-            return outcome, where, tx.queue.has_jobs
+            return result, where, tx.queue.has_jobs
 
-        outcome, where, has_jobs = await self.feature.store.write(end)
+        result, where, has_jobs = await self.feature.store.write(end)
         if has_jobs:
             self.feature.wake_jobs()
+        outcome = result.outcome if isinstance(result, After) else result
         if isinstance(outcome, Question):
             await self.feature.assistant.answer(outcome.asked, reply, last=True, then=outcome.then)
         elif not isinstance(outcome, Instead):
             if where.address != reply.address:
                 reply.show_only_to(where.address.visible_to)
             await reply.finish()
-        result: Result = outcome
-        return result
+        if self.options.get("has_toast"):
+            await reply.acknowledge(getattr(outcome, "toast", ""))
+        if isinstance(result, After) and (waits := result.do()) is not None:
+            await waits
+        ended: Result = result
+        return ended
 
     def _read(self, action: ButtonPress | None) -> dict[str, Any]:
         """The arguments of the method, out of what a button or question was given. Raises `ValidationError`."""

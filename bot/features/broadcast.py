@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Handlers
-from bot.outbox import Choice, end_question, finish, finish_asking, finish_turn
-from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
+from bot.handlers import NOT_MINE, Again, Feature, Result, Turn, awaited, command, job, press
+from bot.outbox import Answer, Ask, Choice, end_question
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission, User
@@ -28,7 +26,7 @@ LONGEST = 4000  # characters: one message
 
 
 @dataclass(slots=True, kw_only=True)
-class Broadcast:
+class Broadcast(Feature):
     """Sends a message of an owner to everybody.
 
     `deliver` sends what was stored for other chats. `wake_jobs` is called after a job was added.
@@ -39,53 +37,31 @@ class Broadcast:
     deliver: Callable[[str, Sequence[Address]], None]
     wake_jobs: Callable[[], None]
 
-    def feature(self) -> Handlers:
-        """/broadcast, its buttons, the awaited text, and the job."""
-        return Handlers(
-            commands={"/broadcast": Command(self.ask, requires=Permission.ADMINISTER)},
-            presses={
-                "broadcast.send": ButtonHandler(self.press_send, Permission.ADMINISTER),
-                "broadcast.cancel": ButtonHandler(self.press_cancel, Permission.ADMINISTER),
-                "broadcast.stop": ButtonHandler(self.press_stop, Permission.ADMINISTER),
-            },
-            awaits={KIND: self.preview},
-            jobs={KIND: self.send},
-        )
+    @command("/broadcast", requires=Permission.ADMINISTER)
+    def ask(self, tx: Tx, turn: Turn) -> Answer | Ask:
+        """Ask the owner for the text, or show the text that follows the command."""
+        return self._show(tx, turn, turn.rest) if turn.rest else Ask(KIND, turn.say("broadcast.ask"))
 
-    async def ask(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Ask the owner for the text, or show the text that follows the command (see `preview`)."""
-        if rest:
-            await self._show(incoming, reply, rest)
-            return
-        text = say(incoming.language, "broadcast.ask")
-        await finish(self.store, reply, lambda tx: finish_asking(tx, incoming, KIND, text))
-
-    async def preview(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> bool:
+    @awaited(KIND)
+    def preview(self, tx: Tx, turn: Turn) -> Result:
         """Show the text with the number of people who would get it, and ask whether to send it.
 
-        False for a sender who is not an owner. Raises `BadInput` for a message without text and for a text that is too
-        long; the bot still waits.
+        The message of a sender who is not an owner is one like any other. Raises `BadInput` for a message without text
+        and for a text that is too long; the bot still waits.
         """
-        if self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is not Decision.ALLOWED:
-            return False
-        await self._show(incoming, reply, incoming.text.strip())
-        return True
+        if self.access.authorize(Actor.of(turn), Permission.ADMINISTER) is not Decision.ALLOWED:
+            return NOT_MINE
+        return self._show(tx, turn, turn.text.strip())
 
-    async def _show(self, incoming: Incoming, reply: Reply, text: str) -> None:
-        language = incoming.language
+    def _show(self, tx: Tx, turn: Turn, text: str) -> Answer:
         if not 0 < len(text) <= LONGEST:
-            raise BadInput(say(language, "broadcast.text", most=LONGEST))
-
-        def work(tx: Tx) -> None:
-            end_question(tx, incoming)
-            if not (count := len(self._people(tx, incoming))):
-                finish_turn(tx, incoming, say(language, "broadcast.nobody"))
-                return
-            question = say(language, "broadcast.confirm", count=count, text=text)
-            send = Choice(say(language, "broadcast.send"), "broadcast.send", {"text": text, "key": incoming.id})
-            finish_turn(tx, incoming, question, choices=[(send, Choice(say(language, "cancel"), "broadcast.cancel"))])
-
-        await finish(self.store, reply, work)
+            raise BadInput(turn.say("broadcast.text", most=LONGEST))
+        end_question(tx, turn)
+        if not (count := len(self._people(tx, turn))):
+            return Answer(turn.say("broadcast.nobody"))
+        send = Choice(turn.say("broadcast.send"), "broadcast.send", {"text": text, "key": turn.id})
+        question = turn.say("broadcast.confirm", count=count, text=text)
+        return Answer(question, choices=[(send, Choice(turn.say("cancel"), "broadcast.cancel"))])
 
     def _people(self, tx: Tx, owner: Incoming, after: int = 0, most: int | None = None) -> list[int]:
         """The ids of those who get a message of this owner, in ascending order.
@@ -100,73 +76,55 @@ class Broadcast:
                 break
         return found
 
-    async def press_cancel(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("broadcast.cancel", requires=Permission.ADMINISTER)
+    def cancel(self, _tx: Tx, turn: Turn) -> Answer:
         """Send nothing, and say so in place of the text."""
-        sentence = say(incoming.language, "broadcast.cancelled")
-        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, sentence, over=True))
+        return Answer(turn.say("broadcast.cancelled"), over=True)
 
-    async def press_send(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("broadcast.send", requires=Permission.ADMINISTER, once=True)
+    def begin(self, tx: Tx, turn: Turn, text: str, key: str) -> Answer:
         """Add the job that sends the text, and show a button that stops it."""
-        language, bot, key = incoming.language, incoming.address.bot, action.payload["key"]
+        count = len(self._people(tx, turn))
+        payload = {"text": text, "after": 0, "user": turn.user.id, "turn": key}
+        tx.jobs.add_job(Job(KIND, key, turn.address, payload, due=tx.clock.time()))
+        tx.audit.add_entry(turn.address.bot, turn.user.id, "broadcast", people=count)
+        stop = Choice(turn.say("broadcast.stop"), "broadcast.stop", {"key": key})
+        return Answer(turn.say("broadcast.begun", count=count), choices=[stop], over=True)
 
-        def work(tx: Tx) -> None:
-            count = len(self._people(tx, incoming))
-            payload = {"text": action.payload["text"], "after": 0, "user": incoming.user.id, "turn": key}
-            tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=self.store.clock.time()))
-            tx.buttons.expire_button(action.key)
-            tx.audit.add_entry(bot, incoming.user.id, "broadcast", people=count)
-            stop = Choice(say(language, "broadcast.stop"), "broadcast.stop", {"key": key})
-            finish_turn(tx, incoming, say(language, "broadcast.begun", count=count), choices=[stop], over=True)
-
-        await finish(self.store, reply, work)
-        self.wake_jobs()
-
-    async def press_stop(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("broadcast.stop", requires=Permission.ADMINISTER)
+    def stop(self, tx: Tx, turn: Turn, key: str) -> Answer:
         """Make the job stop after the people that it is sending to; it then says how many have got the message."""
-        bot = incoming.address.bot
-
-        def work(tx: Tx) -> None:
-            job = tx.jobs.find_job(bot, KIND, action.payload["key"])
-            if job is not None:
-                tx.jobs.store_payload(job, {**job.payload, "ended": tx.clock.time()})
-                tx.audit.add_entry(bot, incoming.user.id, "stopped")
-            key = "broadcast.stopping" if job is not None else "broadcast.over"
-            finish_turn(tx, incoming, say(incoming.language, key), over=True)
-
-        await finish(self.store, reply, work)
+        bot = turn.address.bot
+        sending = tx.jobs.find_job(bot, KIND, key)
+        if sending is None:
+            return Answer(turn.say("broadcast.over"), over=True)
+        tx.jobs.store_payload(sending, {**sending.payload, "ended": tx.clock.time()})
+        tx.audit.add_entry(bot, turn.user.id, "stopped")
+        return Answer(turn.say("broadcast.stopping"), over=True)
 
     # --- the job ------------------------------------------------------------------------------------------------------
 
-    async def send(self, job: Job) -> None:
-        """The job: store the message for the next people, or tell the owner at the end how many have got it."""
-        bot = job.address.bot
-
-        def work(tx: Tx) -> Sequence[Address]:
-            now, known = tx.clock.time(), tx.jobs.find_job(bot, KIND, job.key)
-            if known is None:
-                return ()
-            payload, user = known.payload, int(known.payload["user"])
-            sent, dead, unsent = tx.outbox.count_states(bot, f"{job.key}.everybody")
-            tx.jobs.reschedule(known, now + 1.0)
-            if (ended := payload.get("ended")) is not None:
-                if unsent and now < ended + PATIENCE:
-                    return ()
-                language = tx.chats.read_language(bot, user)
-                text = say(language, "broadcast.done", sent=sent, dead=dead, unsent=unsent)
-                tx.outbox.add_answer(f"{job.key}.end", job.address, Outgoing(text, plain=True))
-                tx.jobs.delete_done(known)
-                return (job.address,)
-            owner = Incoming("", job.address, user=User(user))
-            is_owner = self.access.role(Actor(user, private=True)) is Role.OWNER
-            room = MOST_UNSENT - unsent
-            people = self._people(tx, owner, payload["after"], min(PACE, room)) if is_owner and room > 0 else []
-            chats = [Address(job.address.transport, bot, person) for person in people]
-            for where in chats:
-                tx.outbox.add_answer(f"{job.key}.everybody{where.chat}", where, Outgoing(payload["text"], plain=True))
-            if people:
-                tx.jobs.store_payload(known, {**payload, "after": people[-1]})
-            elif room > 0:
-                tx.jobs.store_payload(known, {**payload, "ended": now})
-            return chats
-
-        self.deliver(job.key, await self.store.write(work))
+    @job(KIND)
+    def send(self, tx: Tx, due: Job) -> Again | None:
+        """Store the message for the next people, or tell the owner at the end how many have got it."""
+        now, bot, user = tx.clock.time(), due.address.bot, int(due.payload["user"])
+        sent, dead, unsent = tx.outbox.count_states(bot, f"{due.key}.everybody")
+        if (ended := due.payload.get("ended")) is not None:
+            if unsent and now < ended + PATIENCE:
+                return Again(now + 1.0)
+            language = tx.chats.read_language(bot, user)
+            text = say(language, "broadcast.done", sent=sent, dead=dead, unsent=unsent)
+            tx.outbox.add_answer(f"{due.key}.end", due.address, Outgoing(text, plain=True))
+            return None
+        owner = Incoming("", due.address, user=User(user))
+        is_owner = self.access.role(Actor(user, private=True)) is Role.OWNER
+        room = MOST_UNSENT - unsent
+        people = self._people(tx, owner, due.payload["after"], min(PACE, room)) if is_owner and room > 0 else []
+        for person in people:
+            where = Address(due.address.transport, bot, person)
+            tx.outbox.add_answer(f"{due.key}.everybody{person}", where, Outgoing(due.payload["text"], plain=True))
+        if people:
+            tx.jobs.store_payload(due, {**due.payload, "after": people[-1]})
+        elif room > 0:
+            tx.jobs.store_payload(due, {**due.payload, "ended": now})
+        return Again(now + 1.0)

@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import After, Feature, Turn, kind, press
 from bot.knowledge.learning.gaps import Dislikes
-from bot.outbox import finish, finish_turn
-from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.gaps import DISLIKED
 from bot.storage.store import Store, Tx
 from bot.storage.tables.history import Judgement
-from bot.types import Incoming, Kind
+from bot.types import Kind
 
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
 BAD = frozenset("👎💩🤮🤬😢💔😡🖕🥱🤡😨")
@@ -25,7 +22,7 @@ VARIATION = "\ufe0f"  # variation selector: may follow an emoji and says only ho
 
 
 @dataclass(slots=True, kw_only=True)
-class Feedback:
+class Feedback(Feature):
     """Stores judgements (👍, 👎, reactions) of answers. `dislikes` gets the answers from the knowledge base that people
     disliked.
     """
@@ -33,37 +30,21 @@ class Feedback:
     store: Store
     dislikes: Dislikes | None = None
 
-    def feature(self) -> Handlers:
-        """The handlers of thumbs below an answer, and of reactions to it."""
-        return Handlers(presses={"feedback": ButtonHandler(self.press)}, kinds={Kind.REACTION: self.reaction})
+    @kind(Kind.REACTION)
+    def reaction(self, tx: Tx, turn: Turn) -> After | None:
+        """Store a reaction. `turn.reply_to` is the message, `turn.data` the emoji, "" for a removed one."""
+        delivered = tx.outbox.find_shown(turn.address, turn.reply_to)
+        if delivered is None or delivered.outgoing.plain:  # no answer of a model
+            return None
+        return self.thumb(tx, turn, delivered.turn, turn.data)
 
-    async def reaction(self, incoming: Incoming, reply: Reply) -> None:
-        """Store a reaction. `incoming.reply_to` is the message, `incoming.data` the emoji, "" for a removed one."""
-        where = incoming.address
-
-        def work(tx: Tx) -> bool:
-            finish_turn(tx, incoming)
-            delivered = tx.outbox.find_shown(where, incoming.reply_to)
-            if delivered is None or delivered.outgoing.plain:  # no answer of a model
-                return False
-            return self._keep(tx, incoming, delivered.turn, incoming.data)
-
-        self._count(await finish(self.store, reply, work))
-
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("feedback")
+    def thumb(self, tx: Tx, judge: Turn, turn: str, sign: str) -> After | None:
         """Store the thumb that somebody has pressed below an answer."""
+        is_gap = self._keep(tx, judge, turn, sign)
+        return After(None, self.store.metrics.knowledge_gaps.labels(DISLIKED).inc) if is_gap else None
 
-        def work(tx: Tx) -> bool:
-            finish_turn(tx, incoming)
-            return self._keep(tx, incoming, action.payload["turn"], action.payload["sign"])
-
-        self._count(await finish(self.store, reply, work))
-
-    def _count(self, is_gap: bool) -> None:
-        if is_gap:
-            self.store.metrics.knowledge_gaps.labels(DISLIKED).inc()
-
-    def _keep(self, tx: Tx, incoming: Incoming, turn: str, sign: str) -> bool:
+    def _keep(self, tx: Tx, incoming: Turn, turn: str, sign: str) -> bool:
         """Store a judgement of the answer of a turn. Returns whether it is a gap of the knowledge base."""
         answer = tx.messages.find_in_chat(incoming.address, turn, "assistant")
         if answer is None:

@@ -1,6 +1,6 @@
 """The command /persona: choose the persona that answers in a chat, and ask the questions that it suggests.
 
-Begin with `Personas.feature`. `conversation/request.py` applies a persona to an answer; `prompts/schema.py` reads its
+Begin with `Personas.personas`. `conversation/request.py` applies a persona to an answer; `prompts/schema.py` reads its
 file.
 """
 
@@ -10,76 +10,56 @@ from dataclasses import dataclass, replace
 
 from bot.access.audit_log import store_choices
 from bot.conversation.assistant import Assistant
-from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.features.settings_panel import pairs
-from bot.outbox import Choice, Page, finish, finish_page
-from bot.ports import Reply
+from bot.handlers import Feature, Question, Turn, command, press, section
+from bot.outbox import Choice, Page
 from bot.prompts.greeting import greeting, suggested
 from bot.prompts.library import ASSISTANT, Library
 from bot.prompts.schema import said
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Outgoing, Permission
 
 
 @dataclass(slots=True, kw_only=True)
-class Personas:
+class Personas(Feature):
     """Lists the personas of the library and stores the choice of a chat."""
 
     store: Store
     assistant: Assistant
     library: Library
 
-    def feature(self) -> Handlers:
-        """The command /persona, its buttons, and the section of the settings panel."""
-        return Handlers(
-            commands={"/persona": Command(self.personas)},
-            presses={
-                "persona.set": ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True),
-                "persona.ask": ButtonHandler(self.press_ask),
-            },
-            sections={"persona": Section(page=self._page, value=self._value)},
-        )
+    def _value(self, _tx: Tx, turn: Incoming) -> str:
+        return self.library.persona(turn.chat.persona).name(turn.language)
 
-    async def personas(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Open a settings panel with the personas, and a button to choose each."""
-        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
-
-    def _value(self, _tx: Tx, incoming: Incoming) -> str:
-        return self.library.persona(incoming.chat.persona).name(incoming.language)
-
-    def _page(self, _tx: Tx, incoming: Incoming) -> Page:
-        language = incoming.language
-        found, now = self.library.personas(), self.library.persona(incoming.chat.persona)
+    @command("/persona")
+    @section("persona", value=_value)
+    def personas(self, _tx: Tx, turn: Turn) -> Page:
+        """The personas, and a button to choose each."""
+        found, now = self.library.personas(), self.library.persona(turn.chat.persona)
         rows, choices = [], []
         for key, persona in found.items():
-            name, is_now = persona.name(language), key == now.key
-            told = filter(None, (name, said(persona.description, language, "")))
+            name, is_now = persona.name(turn.language), key == now.key
+            told = filter(None, (name, said(persona.description, turn.language, "")))
             rows.append(f"{'✓' if is_now else '•'} {': '.join(told)}")
             choices.append(Choice(f"✓ {name}" if is_now else name, "persona.set", {"persona": key}))
-        text = "\n".join((say(language, "persona.choose", persona=now.name(language)), "", *rows))
+        text = "\n".join((turn.say("persona.choose", persona=now.name(turn.language)), "", *rows))
         return Page(text, pairs(choices))
 
-    async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("persona.set", requires=Permission.CHOOSE, has_toast=True)
+    def choose(self, tx: Tx, turn: Turn, persona: str) -> Page:
         """Store the chosen persona and mark it in the panel; its greeting and suggested questions follow."""
-        key, personas, language = action.payload["persona"], self.library.personas(), incoming.language
-        stored = "" if key == ASSISTANT else key
-        changed = replace(incoming, chat=replace(incoming.chat, persona=stored))
+        chosen = self.library.personas().get(persona)
+        if chosen is None:
+            return replace(self.personas(tx, turn), toast=turn.say("persona.gone"))
+        stored = "" if persona == ASSISTANT else persona
+        store_choices(tx, turn, {"persona": stored})
+        text = greeting(chosen, turn, turn.language) or turn.say("persona.chosen")
+        buttons = suggested(tx, turn, chosen, turn.language, 1)
+        page = self.personas(tx, replace(turn, chat=replace(turn.chat, persona=stored)))
+        toast = turn.say("persona.now", persona=chosen.name(turn.language))
+        return replace(page, more=[Outgoing(text, plain=True, buttons=buttons)], toast=toast)
 
-        def work(tx: Tx) -> str:
-            if key not in personas:
-                finish_page(tx, incoming, self._page(tx, incoming))
-                return say(language, "persona.gone")
-            store_choices(tx, incoming, {"persona": stored})
-            text = greeting(personas[key], incoming, language) or say(language, "persona.chosen")
-            buttons = suggested(tx, incoming, personas[key], language, 1)
-            finish_page(tx, changed, self._page(tx, changed), Outgoing(text, plain=True, buttons=buttons))
-            return say(language, "persona.now", persona=personas[key].name(language))
-
-        await reply.acknowledge(await finish(self.store, reply, work))
-
-    async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("persona.ask")
+    def ask(self, _tx: Tx, turn: Turn, question: str) -> Question:
         """Answer a suggested question as if the user had written it."""
-        asked = replace(incoming, kind=Kind.MESSAGE, text=action.payload["question"], message_id=0)
-        await self.assistant.answer(asked, reply, last=True)
+        return Question(replace(turn, kind=Kind.MESSAGE, text=question, message_id=0))

@@ -1,8 +1,8 @@
 """The commands /export and /forget: a person gets a copy of their data, or deletes it.
 
-Begin with `Privacy.feature`. /forget asks first, stops the answers that are being written for the person, and deletes
-everything in one transaction. A job then rewrites the database (`Store.scrub_deleted`): until that has happened, the
-deleted text may remain in free pages of the file.
+Begin with `Privacy.export` and `Privacy.ask`. /forget asks first, stops the answers that are being written for the
+person, and deletes everything in one transaction. A job then rewrites the database (`Store.scrub_deleted`): until that
+has happened, the deleted text may remain in free pages of the file.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.extension import OwnData
-from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.features.data_export import BIGGEST, Rows, filed, zips
+from bot.handlers import After, Feature, Turn, command, job, press, section
 from bot.jobs import operations
-from bot.outbox import Choice, Page, delivery_key, finish, finish_turn, finish_with_notice
+from bot.outbox import Answer, Choice, Page, delivery_key
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.repositories.personal_data import SCRUB
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import File, Incoming, Job, Outgoing
+from bot.types import File, Job, Outgoing
 
 Listed = tuple[int, str, str, int]  # id, name, MIME type, size in bytes
 QuoteReader = Callable[[Tx, int, Mapping[str, Rows]], Rows]  # reads quotes of a person, whose rows are given
@@ -70,7 +69,7 @@ class MorePersonalData:
 
 
 @dataclass(slots=True, kw_only=True)
-class Privacy:
+class Privacy(Feature):
     """Exports and deletes the data of a person.
 
     `leave` stops the answers that are being written in a chat. `works_for` says whether an answer for a user is under
@@ -86,40 +85,30 @@ class Privacy:
     withdraw: Callable[[Operation], Awaitable[None]]
     more: MorePersonalData = MorePersonalData()
 
-    def feature(self) -> Handlers:
-        """The commands /export and /forget, and the jobs behind them."""
-        return Handlers(
-            commands={"/export": Command(self.export), "/forget": Command(self.ask)},
-            presses={
-                "forget": ButtonHandler(self.forget),
-                "forget.ask": ButtonHandler(lambda incoming, reply, _action: self.ask(incoming, reply, "")),
-                "forget.cancel": ButtonHandler(self.cancel),
-                "export": ButtonHandler(lambda incoming, reply, _action: self.export(incoming, reply, "")),
-            },
-            jobs={KIND: self.hand_over, SCRUB: self.scrub},
-            sections={"data": Section(page=_page, offered=lambda incoming: incoming.private)},
-        )
+    @section("data", offered=lambda _self, turn: turn.private)
+    def show(self, _tx: Tx, turn: Turn) -> Page:
+        """What a person can do with their data."""
+        text = f"{turn.say('settings.data')}\n\n{turn.say('settings.data.about')}"
+        export = Choice(turn.say("export.button"), "export")
+        return Page(text, [[export], [Choice(turn.say("forget.button"), "forget.ask", dangerous=True)]])
 
     # --- /export ------------------------------------------------------------------------------------------------------
 
-    async def export(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+    @command("/export")
+    @press("export")
+    def export(self, tx: Tx, turn: Turn) -> Answer | None:
         """Add the job that sends the person a copy of their data. Works in private chats only."""
-        if not incoming.private:
-            await finish_with_notice(self.store, incoming, reply, "own.private")
-            return
-        payload = {"user": incoming.user.id, "language": incoming.language}
+        if not turn.private:
+            return Answer(turn.say("own.private"), is_notice=True)
+        payload = {"user": turn.user.id, "language": turn.language}
+        tx.jobs.add_job(Job(KIND, turn.id, turn.address, payload, due=tx.clock.time()))
+        return None
 
-        def work(tx: Tx) -> None:
-            tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, payload, due=self.store.clock.time()))
-            finish_turn(tx, incoming)
-
-        await finish(self.store, reply, work)
-        self.wake_jobs()
-
-    async def hand_over(self, job: Job) -> None:
-        """The job: send the data of the person as one or more ZIP files, each small enough for Telegram."""
-        user, language, where = int(job.payload["user"]), str(job.payload["language"]), job.address
-        reply = self.transport.reply(where, job.key)
+    @job(KIND)
+    async def hand_over(self, due: Job) -> None:
+        """Send the data of the person as one or more ZIP files, each small enough for Telegram."""
+        user, language, where = int(due.payload["user"]), str(due.payload["language"]), due.address
+        reply = self.transport.reply(where, due.key)
         await reply.busy("document")
         bot = where.bot
 
@@ -132,8 +121,8 @@ class Privacy:
         for number, group in enumerate(groups):
             named = await self._named(bot, user, group)
             packed = await asyncio.to_thread(zips, rows if number == 0 else {}, named, at, language)
-            await self._put(job, number, len(groups), packed, language)
-        await self.store.write(lambda tx: tx.jobs.delete_done(job))
+            await self._put(due, number, len(groups), packed, language)
+        await self.store.write(lambda tx: tx.jobs.delete_done(due))
         await reply.finish()
 
     async def _named(self, bot: int, user: int, group: Sequence[Listed]) -> list[tuple[str, bytes]]:
@@ -142,60 +131,55 @@ class Privacy:
         names = [filed(id_, name, mime) for id_, name, mime, _ in group]
         return list(zip(names, data, strict=True))
 
-    async def _put(self, job: Job, number: int, count: int, packed: bytes, language: str) -> None:
+    async def _put(self, due: Job, number: int, count: int, packed: bytes, language: str) -> None:
         part = f"-{number + 1}" if count > 1 else ""
         file = File(packed, "document", f"govorun-export{part}.zip")
         caption = say(language, "export.file") if number == 0 else ""
         out = Outgoing(caption, plain=True, file=file, instead=say(language, "export.failed"))
-        await self.store.write(lambda tx: tx.outbox.add_answer(delivery_key(job.key, number), job.address, out))
-        await self.transport.reply(job.address, job.key).finish()
+        await self.store.write(lambda tx: tx.outbox.add_answer(delivery_key(due.key, number), due.address, out))
+        await self.transport.reply(due.address, due.key).finish()
 
     # --- /forget ------------------------------------------------------------------------------------------------------
 
-    async def ask(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+    @command("/forget")
+    @press("forget.ask")
+    def ask(self, _tx: Tx, turn: Turn) -> Answer:
         """Ask whether to delete everything. Works in private chats only."""
-        if not incoming.private:
-            await finish_with_notice(self.store, incoming, reply, "own.private")
-            return
-        language = incoming.language
-        yes, no = say(language, "forget.yes"), say(language, "cancel")
-        rows = [Choice(yes, "forget", dangerous=True), Choice(no, "forget.cancel")]
+        if not turn.private:
+            return Answer(turn.say("own.private"), is_notice=True)
+        rows = [Choice(turn.say("forget.yes"), "forget", dangerous=True), Choice(turn.say("cancel"), "forget.cancel")]
+        return Answer(turn.say("forget.ask"), choices=rows, over=True)
 
-        def work(tx: Tx) -> None:
-            finish_turn(tx, incoming, say(language, "forget.ask"), choices=rows, over=True)
-
-        await finish(self.store, reply, work)
-
-    async def cancel(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("forget.cancel")
+    def cancel(self, _tx: Tx, turn: Turn) -> Answer:
         """Delete nothing, and say so in the message that asked."""
-        sentence = say(incoming.language, "forget.cancelled")
-        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, sentence, over=True))
+        return Answer(turn.say("forget.cancelled"), over=True)
 
-    async def forget(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("forget")
+    async def forget(self, turn: Turn, _reply: Reply) -> Callable[[Tx], After]:
         """Delete the data of the person and list what was deleted. A second press finds nothing to delete."""
-        language, bot, user = incoming.language, incoming.address.bot, incoming.user.id
-        await self._end_work(bot, user)
+        await self._end_work(turn.address.bot, turn.user.id)
+        return lambda tx: self._forget(tx, turn)
 
-        def work(tx: Tx) -> list[Operation]:
-            asked = tx.outbox.find_shown(incoming.address, incoming.message_id)
-            running = tx.operations.list_open(incoming.address, user)
-            for operation in running:
-                operations.release(tx, operation)
-            self.more.forget(tx, user)
-            deleted = tx.personal_data.delete_person(bot, user)
-            lines = [say(language, f"forget.{name}", count=deleted[name]) for name in COUNTED if deleted[name]]
-            if datasets := tx.dataset_people.list_names(bot, user):
-                lines.append(say(language, "forget.datasets", names=", ".join(datasets)))
-            summary = "\n".join(lines) or say(language, "forget.nothing")
-            if asked is not None:  # its row is deleted, but the message with the button is still there
-                tx.outbox.claim_messages(incoming.id, incoming.address, asked.ids)
-            finish_turn(tx, incoming, say(language, "forget.done", lines=summary))
-            # The job runs after the sentence was sent: the row of the sentence is the last one about this chat.
-            tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.store.clock.time()))
-            return list(running)
+    def _forget(self, tx: Tx, turn: Turn) -> After:
+        bot, user = turn.address.bot, turn.user.id
+        asked = tx.outbox.find_shown(turn.address, turn.message_id)
+        running = tx.operations.list_open(turn.address, user)
+        for operation in running:
+            operations.release(tx, operation)
+        self.more.forget(tx, user)
+        deleted = tx.personal_data.delete_person(bot, user)
+        lines = [turn.say(f"forget.{name}", count=deleted[name]) for name in COUNTED if deleted[name]]
+        if datasets := tx.dataset_people.list_names(bot, user):
+            lines.append(turn.say("forget.datasets", names=", ".join(datasets)))
+        if asked is not None:  # its row is deleted, but the message with the button is still there
+            tx.outbox.claim_messages(turn.id, turn.address, asked.ids)
+        # The job runs after the sentence was sent: the row of the sentence is the last one about this chat.
+        tx.jobs.add_job(Job(SCRUB, turn.id, turn.address, {}, due=tx.clock.time()))
+        done = turn.say("forget.done", lines="\n".join(lines) or turn.say("forget.nothing"))
+        return After(Answer(done), lambda: self._withdraw(running))
 
-        running = await finish(self.store, reply, work)
-        self.wake_jobs()
+    async def _withdraw(self, running: Sequence[Operation]) -> None:
         for operation in running:
             await self.withdraw(operation)
 
@@ -206,17 +190,11 @@ class Privacy:
             self.leave(bot, user)
             await self.store.clock.sleep(CHECK_SECONDS)
 
-    async def scrub(self, job: Job) -> None:
-        """The job: remove the deleted data from the files of the database. It is repeated until the disk allows it."""
+    @job(SCRUB)
+    async def scrub(self, due: Job) -> None:
+        """Remove the deleted data from the files of the database. It is repeated until the disk allows it."""
         await self.store.scrub_deleted()
-        await self.store.write(lambda tx: tx.jobs.delete_done(job))
-
-
-def _page(_tx: Tx, incoming: Incoming) -> Page:
-    language = incoming.language
-    text = f"{say(language, 'settings.data')}\n\n{say(language, 'settings.data.about')}"
-    export = Choice(say(language, "export.button"), "export")
-    return Page(text, [[export], [Choice(say(language, "forget.button"), "forget.ask", dangerous=True)]])
+        await self.store.write(lambda tx: tx.jobs.delete_done(due))
 
 
 def grouped(files: Sequence[Listed]) -> list[list[Listed]]:

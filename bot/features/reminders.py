@@ -16,27 +16,14 @@ from typing import Any
 from zlib import crc32
 
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.features.settings_panel import pairs
 from bot.features.task_list import cancel_choice, named_cancel_choice
 from bot.features.times import reading, zones
 from bot.features.times.reading import Reading, When
 from bot.features.times.sayings import shown_clock, shown_span, shown_time
-from bot.outbox import (
-    Choice,
-    Effect,
-    Page,
-    delivery_key,
-    end_question,
-    expire_buttons,
-    finish,
-    finish_asking,
-    finish_page,
-    finish_turn,
-    remove_buttons,
-)
-from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import ButtonPress
+from bot.handlers import NOT_MINE, Again, Feature, Result, Turn, awaited, command, job, press, section
+from bot.outbox import Answer, Ask, Choice, Page, delivery_key, end_question, expire_buttons, remove_buttons
+from bot.ports import Transport
 from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log
 from bot.texts.catalog import say
@@ -46,7 +33,6 @@ from bot.types import Incoming, Job, Outgoing, User
 KIND = "reminder"
 ASKED = "reminder.zone"  # the awaited answer to the question for the time zone
 ABOUT = "reminder.text"  # the awaited answer to the question what to remind of
-TIME = "reminder.time"  # a button with one of the times that may be meant
 SAME = 60.0  # seconds: the same words due so near to each other are one reminder
 LATE = 120.0  # seconds after which a reminder says when it was due
 MOST = 100  # reminders of one chat
@@ -56,141 +42,107 @@ UNREAD = {"": "remind.unclear", "past": "remind.past", "repeat": "remind.repeat"
 WESTMOST = timezone(timedelta(hours=-12))  # a time that is still to come anywhere is still to come here
 EASTMOST = timezone(timedelta(hours=14))
 ZONES = (
-    "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara", "Asia/Yekaterinburg", "Asia/Omsk", "Asia/Krasnoyarsk",
-    "Asia/Irkutsk", "Asia/Vladivostok", "Europe/London", "Europe/Berlin", "America/New_York", "UTC",
-)  # fmt: skip
+    "Europe/Kaliningrad",
+    "Europe/Moscow",
+    "Europe/Samara",
+    "Asia/Yekaterinburg",
+    "Asia/Omsk",
+    "Asia/Krasnoyarsk",
+    "Asia/Irkutsk",
+    "Asia/Vladivostok",
+    "Europe/London",
+    "Europe/Berlin",
+    "America/New_York",
+    "UTC",
+)
 
 
 @dataclass(slots=True, kw_only=True)
-class Reminders:
-    """Sets and sends reminders. `wake_jobs` is called after a job was added."""
+class Reminders(Feature):
+    """Sets and sends reminders."""
 
     store: Store
     transport: Transport
     wake_jobs: Callable[[], None]
 
-    def feature(self) -> Handlers:
-        """The commands, the buttons of time zones, and the job that sends a reminder."""
-        return Handlers(
-            commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone)},
-            presses={
-                "reminder.zone": ButtonHandler(self.press_zone),
-                "reminder.time": ButtonHandler(self.press_time),
-                "zone.set": ButtonHandler(self.press_own_zone, has_toast=True),
-            },
-            awaits={ASKED: self.receive_zone, ABOUT: self.receive_text},
-            jobs={KIND: self.send},
-            sections={"zone": Section(page=self._page, value=_zone_title)},
-        )
-
-    async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/remind")
+    def remind(self, tx: Tx, turn: Turn) -> Result:
         """Set a reminder, or ask first for what is missing: the time zone, or what to remind of. Raises `BadInput`."""
-        where, language = zones.zone(incoming.chat.zone), incoming.language
-        if not rest.strip():
-            raise BadInput(say(language, "remind.usage"))
+        where, phrase = zones.zone(turn.chat.zone), turn.rest
+        if not phrase.strip():
+            raise BadInput(turn.say("remind.usage"))
         if where is not None:
-            await self._finish(reply, lambda tx: self._finish_phrase(tx, incoming, rest, where))
-            return
+            return self._set_phrase(tx, turn, phrase, where)
         now = self._now(WESTMOST)
-        found = self._read(language, rest, now)
-        if _is_one_anywhere(found, rest, now):
-            await self._finish(reply, lambda tx: self._finish_found(tx, incoming, rest, found, None, now))
-        else:
-            await self._finish(reply, lambda tx: self._ask_zone(tx, incoming, [*_waiting(tx, incoming), rest]))
+        found = _read(turn.language, phrase, now)
+        if _is_one_anywhere(found, phrase, now):
+            return self._set_found(tx, turn, phrase, found, None, now)
+        return self._ask_zone(tx, turn, [*_waiting(tx, turn), phrase])
 
-    async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/timezone")
+    def timezone(self, tx: Tx, turn: Turn) -> Result:
         """Change the time zone. Set reminders keep their moments; reminders that wait for the zone are set now."""
+        phrases = _waiting(tx, turn)
+        if where := zones.zone(turn.rest):
+            return self._set_zone(tx, turn, where, phrases)
+        if not turn.rest and not phrases:
+            return self.show_zones(tx, turn)
+        return self._ask_zone(tx, turn, phrases)
 
-        def work(tx: Tx) -> None:
-            phrases = _waiting(tx, incoming)
-            if where := zones.zone(rest):
-                self._set_zone(tx, incoming, where, phrases)
-            elif not rest and not phrases:
-                finish_page(tx, incoming, self._page(tx, incoming))
-            else:
-                self._ask_zone(tx, incoming, phrases)
-
-        await self._finish(reply, work)
-
-    async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press(ASKED)
+    def press_zone(self, tx: Tx, turn: Turn, zone: str, text: str, before: Sequence[str] = ()) -> Result:
         """Store the time zone of the button, and set the reminders that wait for it."""
-        where = zones.zone(action.payload["zone"]) or UTC
+        expire_buttons(tx, turn)
+        return self._set_zone(tx, turn, zones.zone(zone) or UTC, _phrases(text, before))
 
-        def work(tx: Tx) -> None:
-            expire_buttons(tx, incoming)
-            self._set_zone(tx, incoming, where, _phrases(action))
+    @awaited(ASKED)
+    def receive_zone(self, tx: Tx, turn: Turn, text: str, before: Sequence[str] = ()) -> Result:
+        """Store the time zone that the user has written, unless the words are no time zone."""
+        where = zones.zone(turn.text)
+        return NOT_MINE if where is None else self._set_zone(tx, turn, where, _phrases(text, before))
 
-        await self._finish(reply, work)
-
-    async def receive_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """Store the time zone that the user has written. False for words that are no time zone."""
-        where = zones.zone(incoming.text)
-        if where is None:
-            return False
-        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, _phrases(action)))
-        return True
-
-    async def receive_text(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+    @awaited(ABOUT)
+    def receive_text(self, tx: Tx, turn: Turn, phrase: str, at: float) -> Result:
         """Set the reminder whose time was told before its text. Raises `BadInput` if that time has passed by now."""
-        text, phrase, where = (
-            " ".join(incoming.text.split()),
-            str(action.payload["phrase"]),
-            zones.zone(incoming.chat.zone),
-        )
+        text, where = " ".join(turn.text.split()), zones.zone(turn.chat.zone)
         if not text:
-            return False
-        then = datetime.fromtimestamp(float(action.payload["at"]), where or WESTMOST)
+            return NOT_MINE
+        then = datetime.fromtimestamp(at, where or WESTMOST)
         found = reading.read(phrase, then)
         times = [when for when in found.times if when.at > self._now(UTC)]
         if not times:
-            raise BadInput(say(incoming.language, "remind.past"))
-        chosen = replace(found, times=times, text=text)
+            raise BadInput(turn.say("remind.past"))
+        end_question(tx, turn)
+        return self._set_found(tx, turn, phrase, replace(found, times=times, text=text), where, then)
 
-        def work(tx: Tx) -> None:
-            end_question(tx, incoming)
-            self._finish_found(tx, incoming, phrase, chosen, where, then)
-
-        await self._finish(reply, work)
-        return True
-
-    async def press_time(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("reminder.time")
+    def press_time(self, tx: Tx, turn: Turn, at: float, repeat: str, text: str) -> Answer:
         """Set a reminder at the time of the button. Raises `BadInput` if that time has passed by now."""
-        where, chosen = zones.zone(incoming.chat.zone) or UTC, action.payload
-        when = When(datetime.fromtimestamp(chosen["at"], where), chosen["repeat"])
+        where = zones.zone(turn.chat.zone) or UTC
+        when = When(datetime.fromtimestamp(at, where), repeat)
         if when.at <= self._now(where):
-            raise BadInput(say(incoming.language, "remind.past"))
+            raise BadInput(turn.say("remind.past"))
+        expire_buttons(tx, turn)
+        return self._set_one(tx, turn, when, text, where)
 
-        def work(tx: Tx) -> None:
-            expire_buttons(tx, incoming)
-            self._finish_set(tx, incoming, when, chosen["text"], where)
-
-        await self._finish(reply, work)
-
-    def _page(self, tx: Tx, incoming: Incoming) -> Page:
-        """The page of the settings panel: the time zone of the user, and places to choose another."""
-        language, now = incoming.language, zones.zone(incoming.chat.zone)
-        places = [(name, zones.city(_zone(name), language), _zone(name) == now) for name in ZONES]
-        title, about = (
-            say(language, "settings.zone"),
-            say(language, "settings.zone.about", now=_zone_title(tx, incoming)),
-        )
+    @section("zone", value=lambda _self, _tx, turn: _zone_title(turn))
+    def show_zones(self, _tx: Tx, turn: Turn) -> Page:
+        """The time zone of the user, and places to choose another."""
+        now = zones.zone(turn.chat.zone)
+        places = [(name, zones.city(_zone(name), turn.language), _zone(name) == now) for name in ZONES]
         choices = [
             Choice(("✓ " if is_now else "") + f"{city} {self._now(_zone(name)):%H:%M}", "zone.set", {"zone": name})
             for name, city, is_now in places
         ]
-        return Page(f"{title}\n\n{about}", pairs(choices))
+        about = turn.say("settings.zone.about", now=_zone_title(turn))
+        return Page(f"{turn.say('settings.zone')}\n\n{about}", pairs(choices))
 
-    async def press_own_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("zone.set", has_toast=True)
+    def press_own_zone(self, tx: Tx, turn: Turn, zone: str) -> Page:
         """Store the time zone of the button, and show it in the settings panel."""
-        zone = str(action.payload["zone"])
-        changed = replace(incoming, chat=replace(incoming.chat, zone=zone))
-
-        def work(tx: Tx) -> None:
-            tx.users.store_timezone(incoming.address.bot, incoming.user.id, zone)
-            finish_page(tx, changed, self._page(tx, changed))
-
-        await finish(self.store, reply, work)
-        await reply.acknowledge(say(incoming.language, "settings.saved"))
+        tx.users.store_timezone(turn.address.bot, turn.user.id, zone)
+        page = self.show_zones(tx, replace(turn, chat=replace(turn.chat, zone=zone)))
+        return replace(page, toast=turn.say("settings.saved"))
 
     def set(self, tx: Tx, incoming: Incoming, language: str, when: str, text: str) -> str:
         """Set a reminder inside a transaction. Returns the sentence that confirms it.
@@ -231,62 +183,39 @@ class Reminders:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    async def _finish(self, reply: Reply, work: Effect) -> None:
-        """Run the transaction of a turn that may set a reminder."""
-        await finish(self.store, reply, work)
-        self.wake_jobs()
-
-    def _read(self, language: str, phrase: str, now: datetime) -> Reading:
-        """Find the time in a phrase. Raises `BadInput` with the reason if there is none to come."""
-        found = reading.read(phrase, now)
-        if not found.times:
-            raise BadInput(say(language, UNREAD[found.why]))
-        return found
-
-    def _finish_phrase(self, tx: Tx, incoming: Incoming, phrase: str, where: tzinfo) -> None:
-        """Set a reminder, or ask for what is unclear or missing, and end the turn. Raises `BadInput`."""
+    def _set_phrase(self, tx: Tx, turn: Turn, phrase: str, where: tzinfo) -> Result:
+        """Set a reminder, or ask for what is unclear or missing. Raises `BadInput`."""
         now = self._now(where)
-        self._finish_found(tx, incoming, phrase, self._read(incoming.language, phrase, now), where, now)
+        return self._set_found(tx, turn, phrase, _read(turn.language, phrase, now), where, now)
 
-    def _finish_found(
-        self, tx: Tx, incoming: Incoming, phrase: str, found: Reading, where: tzinfo | None, now: datetime
-    ) -> None:
+    def _set_found(
+        self, tx: Tx, turn: Turn, phrase: str, found: Reading, where: tzinfo | None, now: datetime
+    ) -> Result:
         """Set a reminder that was read from a phrase `now`, or ask for what is missing. Raises `BadInput`."""
-        language = incoming.language
+        language = turn.language
         if not found.text:
-            question = self._about(language, found, where, now)
-            finish_asking(tx, incoming, ABOUT, question, phrase=phrase, at=now.timestamp(), takes_questions=True)
-            return
+            question = _about(language, found, where, now)
+            return Ask(ABOUT, question, phrase=phrase, at=now.timestamp(), takes_questions=True)
         if found.sure:
             when = found.times[0] if where else replace(found.times[0], at=found.times[0].at.astimezone(UTC))
-            self._finish_set(tx, incoming, when, found.text, where)
-            return
+            return self._set_one(tx, turn, when, found.text, where)
         choices = [
             Choice(
                 shown_time(language, when, self._now(when.at.tzinfo or UTC)),
-                TIME,
+                "reminder.time",
                 {"at": when.at.timestamp(), "repeat": when.repeat, "text": found.text},
             )
             for when in found.times
         ]
-        finish_turn(tx, incoming, say(language, "remind.which", text=found.text), choices=choices, over=True)
+        return Answer(turn.say("remind.which", text=found.text), choices=choices, over=True)
 
-    def _about(self, language: str, found: Reading, where: tzinfo | None, now: datetime) -> str:
-        """The question what to remind of, with the time that is kept."""
-        if not found.sure:
-            return say(language, "remind.about.which")
-        when = found.times[0]
-        if where is None:
-            return say(language, "remind.about.soon", span=shown_span(language, when.at - now))
-        return say(language, "remind.about", at=shown_time(language, when, now))
-
-    def _finish_set(self, tx: Tx, incoming: Incoming, when: When, text: str, where: tzinfo | None) -> None:
-        """Set a reminder, and end the turn with the sentence that confirms it. Raises `BadInput`."""
-        sentence, key = self._set(tx, incoming, incoming.language, when, text, where)
-        waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
+    def _set_one(self, tx: Tx, turn: Turn, when: When, text: str, where: tzinfo | None) -> Answer:
+        """Set a reminder. Returns the sentence that confirms it. Raises `BadInput`."""
+        sentence, key = self._set(tx, turn, turn.language, when, text, where)
+        waiting = tx.buttons.find_awaited(turn.address, turn.user.id)
         asked = waiting is not None and waiting.name == ASKED
-        more = [self._zone_question(tx, incoming, (), delivery_key(incoming.id, 1))] if not (where or asked) else []
-        finish_turn(tx, incoming, sentence, *more, choices=[cancel_choice(incoming, KIND, key)], over=True)
+        more = [] if where or asked else [self._zone_question(tx, turn, (), delivery_key(turn.id, 1))]
+        return Answer(sentence, *more, choices=[cancel_choice(turn, KIND, key)], over=True)
 
     def _set(
         self, tx: Tx, incoming: Incoming, language: str, when: When, text: str, where: tzinfo | None
@@ -307,101 +236,88 @@ class Reminders:
         key = f"{incoming.id}-{number}" if number and not _of_tool(incoming) else incoming.id
         now = self._now(where or UTC)
         payload = {
-            "user": incoming.user.id, "text": text, "language": language, "zone": zones.name_of(where or UTC),
-            "repeat": when.repeat, "at": shown_time(language, when, now, near=False) + ("" if where else " UTC"),
+            "user": incoming.user.id,
+            "text": text,
+            "language": language,
+            "zone": zones.name_of(where or UTC),
+            "repeat": when.repeat,
+            "at": shown_time(language, when, now, near=False) + ("" if where else " UTC"),
             "reply_to": incoming.message_id,
-        }  # fmt: skip
+        }
         tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=when.at.timestamp()))
         if where is None:
             return say(language, "remind.set.soon", span=shown_span(language, when.at - now), text=text), key
         at = shown_time(language, when, now)
         return say(language, "remind.set", at=at, zone=zones.city(where, language), text=text), key
 
-    def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, phrases: Sequence[str]) -> None:
-        """Store the time zone, set the reminders `phrases` that wait for it, and end the turn."""
-        bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
-        tx.users.store_timezone(bot, user, zones.name_of(where))
-        _remove_zone_buttons(tx, incoming)
-        tx.buttons.cancel_awaited(incoming.address, user)
+    def _set_zone(self, tx: Tx, turn: Turn, where: tzinfo, phrases: Sequence[str]) -> Result:
+        """Store the time zone, and set the reminders `phrases` that wait for it."""
+        tx.users.store_timezone(turn.address.bot, turn.user.id, zones.name_of(where))
+        _remove_zone_buttons(tx, turn)
+        tx.buttons.cancel_awaited(turn.address, turn.user.id)
         if len(phrases) > 1:
-            self._finish_phrases(tx, incoming, phrases, where)
-        elif phrases:
+            return self._set_phrases(tx, turn, phrases, where)
+        if phrases:
             try:
-                self._finish_phrase(tx, incoming, phrases[0], where)
+                return self._set_phrase(tx, turn, phrases[0], where)
             except BadInput as error:  # for example, the time is past in that zone; the zone stays stored
-                finish_turn(tx, incoming, str(error))
-        else:
-            zone, time = zones.city(where, language), shown_clock(self._now(where))
-            finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
+                return str(error)
+        zone, time = zones.city(where, turn.language), shown_clock(self._now(where))
+        return Answer(turn.say("remind.zone.set", zone=zone, time=time), over=True)
 
-    def _finish_phrases(self, tx: Tx, incoming: Incoming, phrases: Sequence[str], where: tzinfo) -> None:
-        """Set several reminders, and end the turn with a sentence for each: what was set, or what to write again."""
-        language, sentences, choices = incoming.language, [], []
+    def _set_phrases(self, tx: Tx, turn: Turn, phrases: Sequence[str], where: tzinfo) -> Answer:
+        """Set several reminders. Returns a sentence for each: what was set, or what to write again."""
+        language, sentences, choices = turn.language, [], []
         for phrase in phrases:
             try:
-                found = self._read(language, phrase, self._now(where))
+                found = _read(language, phrase, self._now(where))
                 if not (found.sure and found.text):
-                    raise BadInput(say(language, "remind.unclear"))
-                sentence, key = self._set(tx, incoming, language, found.times[0], found.text, where)
+                    raise BadInput(turn.say("remind.unclear"))
+                sentence, key = self._set(tx, turn, language, found.times[0], found.text, where)
             except BadInput:
-                sentence = say(language, "remind.again", phrase=phrase)
+                sentence = turn.say("remind.again", phrase=phrase)
             else:
                 choices.append(named_cancel_choice(KIND, key, found.text))
             sentences.append(sentence)
-        finish_turn(tx, incoming, "\n".join(sentences), choices=choices, over=True)
+        return Answer("\n".join(sentences), choices=choices, over=True)
 
-    def _ask_zone(self, tx: Tx, incoming: Incoming, phrases: Sequence[str]) -> None:
-        """End the turn with the question for the time zone. `phrases` are the reminders that wait for it.
-
-        Raises `BadInput` if they are too many.
-        """
+    def _ask_zone(self, tx: Tx, turn: Turn, phrases: Sequence[str]) -> Outgoing:
+        """Ask for the time zone, for which the reminders `phrases` wait. Raises `BadInput` if they are too many."""
         if len(phrases) > MOST_WAITING:
-            raise BadInput(say(incoming.language, "remind.zone.unknown"))
-        finish_turn(tx, incoming, self._zone_question(tx, incoming, phrases, incoming.id))
+            raise BadInput(turn.say("remind.zone.unknown"))
+        return self._zone_question(tx, turn, phrases, turn.id)
 
-    def _zone_question(self, tx: Tx, incoming: Incoming, phrases: Sequence[str], turn: str) -> Outgoing:
-        """The question for the time zone, to be delivered as `turn`; its answer is awaited."""
-        where, user, language = incoming.address, incoming.user.id, incoming.language
+    def _zone_question(self, tx: Tx, turn: Turn, phrases: Sequence[str], key: str) -> Outgoing:
+        """The question for the time zone, to be delivered under `key`; its answer is awaited."""
+        where, user = turn.address, turn.user.id
         kept: dict[str, Any] = {"text": phrases[-1] if phrases else "", "before": phrases[:-1]}
-        buttons = [
-            tx.buttons.add_button(
-                where, turn, user, f"{zones.city(zone, language)} {self._now(zone):%H:%M}", ASKED, zone=name, **kept
-            )
-            for name, zone in ((name, _zone(name)) for name in ZONES)
-        ]
-        pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
-        _remove_zone_buttons(tx, incoming)
-        end_question(tx, incoming)
-        tx.buttons.await_answer(where, user, ASKED, turn=turn, **kept)
-        return Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs)
+        buttons = []
+        for name in ZONES:
+            label = f"{zones.city(_zone(name), turn.language)} {self._now(_zone(name)):%H:%M}"
+            buttons.append(tx.buttons.add_button(where, key, user, label, ASKED, zone=name, **kept))
+        _remove_zone_buttons(tx, turn)
+        end_question(tx, turn)
+        tx.buttons.await_answer(where, user, ASKED, turn=key, **kept)
+        rows = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
+        return Outgoing(turn.say("remind.zone.ask"), plain=True, buttons=rows)
 
     def _now(self, where: tzinfo) -> datetime:
         return datetime.fromtimestamp(self.store.clock.time(), where)
 
     # --- the job ------------------------------------------------------------------------------------------------------
 
-    async def send(self, job: Job) -> None:
-        """The job: send the reminder, and reschedule a repeated one to its next time."""
-        asked, due = job.payload, job.due
+    @job(KIND)
+    def send(self, tx: Tx, found: Job) -> Again | None:
+        """Send the reminder, and reschedule a repeated one to its next time."""
+        asked, due = found.payload, found.due
         sentence = f"⏰ {asked['text']}"
-        if self.store.clock.time() - due > LATE:
+        if tx.clock.time() - due > LATE:
             sentence += "\n" + say(str(asked["language"]), "remind.late", at=asked["at"])
+        if not tx.chats.is_unreachable(found.address):
+            reminder = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
+            tx.outbox.add_answer(f"{found.key}.r{int(due)}", found.address, reminder)
         again = self._next_due(asked, due)
-
-        def work(tx: Tx) -> None:
-            now = tx.jobs.find_job(job.address.bot, KIND, job.key)
-            if now is None or now.due != due:  # cancelled, or sent already
-                return
-            if not tx.chats.is_unreachable(job.address):
-                reminder = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
-                tx.outbox.add_answer(f"{job.key}.r{int(due)}", job.address, reminder)
-            if again is None:
-                tx.jobs.delete_done(job)
-            else:
-                tx.jobs.reschedule(job, again)
-
-        await self.store.write(work)
-        await self.transport.reply(job.address, job.key).finish()
+        return None if again is None else Again(again)
 
     def _next_due(self, asked: Mapping[str, Any], due: float) -> float | None:
         """The next future time of a repeated reminder in Unix seconds, None for one that is not repeated."""
@@ -412,6 +328,24 @@ class Reminders:
         while at.timestamp() <= self.store.clock.time():
             at = reading.following(at, str(asked["repeat"]))
         return at.timestamp()
+
+
+def _read(language: str, phrase: str, now: datetime) -> Reading:
+    """Find the time in a phrase. Raises `BadInput` with the reason if there is none to come."""
+    found = reading.read(phrase, now)
+    if not found.times:
+        raise BadInput(say(language, UNREAD[found.why]))
+    return found
+
+
+def _about(language: str, found: Reading, where: tzinfo | None, now: datetime) -> str:
+    """The question what to remind of, with the time that is kept."""
+    if not found.sure:
+        return say(language, "remind.about.which")
+    when = found.times[0]
+    if where is None:
+        return say(language, "remind.about.soon", span=shown_span(language, when.at - now))
+    return say(language, "remind.about", at=shown_time(language, when, now))
 
 
 def _is_one_anywhere(found: Reading, phrase: str, now: datetime) -> bool:
@@ -437,25 +371,27 @@ def _twin(before: Sequence[Job], incoming: Incoming, when: When, text: str) -> J
     )
 
 
-def _phrases(asked: ButtonPress) -> list[str]:
+def _phrases(text: str, before: Sequence[str] = ()) -> list[str]:
     """The reminders that wait for the answer to a question for the time zone, the oldest first."""
-    return [*asked.payload.get("before", ()), *filter(None, [asked.payload["text"]])]
+    return [*before, *filter(None, [text])]
 
 
-def _waiting(tx: Tx, incoming: Incoming) -> list[str]:
+def _waiting(tx: Tx, turn: Turn) -> list[str]:
     """The reminders of this user here that wait for the time zone, the oldest first."""
-    waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
-    return _phrases(waiting) if waiting is not None and waiting.name == ASKED else []
+    waiting = tx.buttons.find_awaited(turn.address, turn.user.id)
+    if waiting is None or waiting.name != ASKED:
+        return []
+    return _phrases(waiting.payload["text"], waiting.payload.get("before", ()))
 
 
-def _remove_zone_buttons(tx: Tx, incoming: Incoming) -> None:
+def _remove_zone_buttons(tx: Tx, turn: Turn) -> None:
     """Remove the buttons of an answered question for the time zone: they would set the reminder again."""
-    waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
+    waiting = tx.buttons.find_awaited(turn.address, turn.user.id)
     if waiting is None or waiting.name != ASKED:
         return
-    for message in tx.outbox.message_ids(incoming.address, str(waiting.payload.get("turn", "")))[:1]:
-        if message != incoming.message_id:
-            remove_buttons(tx, incoming, message=message)
+    for message in tx.outbox.message_ids(turn.address, str(waiting.payload.get("turn", "")))[:1]:
+        if message != turn.message_id:
+            remove_buttons(tx, turn, message=message)
 
 
 def _zone(name: str) -> tzinfo:
@@ -466,6 +402,6 @@ def _of_tool(incoming: Incoming) -> bool:
     return "." in incoming.id
 
 
-def _zone_title(_tx: Tx, incoming: Incoming) -> str:
-    zone = zones.zone(incoming.chat.zone)
-    return say(incoming.language, "settings.zone.none") if zone is None else zones.city(zone, incoming.language)
+def _zone_title(turn: Incoming) -> str:
+    zone = zones.zone(turn.chat.zone)
+    return say(turn.language, "settings.zone.none") if zone is None else zones.city(zone, turn.language)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from bot.access.policy import Access, Actor, Decision
 from bot.errors import ModelError
-from bot.feature import ButtonHandler, Command, Handlers, Section
+from bot.handlers import After, Feature, Turn, command, press, section
 from bot.jobs import operations
-from bot.outbox import Choice, Page, finish, finish_page, finish_turn, remove_buttons
-from bot.ports import Reply
+from bot.outbox import Answer, Choice, Page, remove_buttons
 from bot.storage.repositories.batch.runs import BatchRun
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -47,7 +45,7 @@ class TaskLine:
 
 
 @dataclass(slots=True, kw_only=True)
-class TaskList:
+class TaskList(Feature):
     """Lists and cancels tasks. `withdraw` maps a kind of operation to the function that cancels it at the service.
 
     An administrator also sees the batch runs of the bot, in a private chat.
@@ -57,42 +55,22 @@ class TaskList:
     withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
 
-    def feature(self) -> Handlers:
-        """The command /jobs, the page of the settings panel that it opens, and the button that cancels a task."""
-        return Handlers(
-            commands={"/jobs": Command(self.jobs)},
-            presses={"jobs.cancel": ButtonHandler(self.cancel, has_toast=True)},
-            sections={"jobs": Section(page=self._page)},
-        )
-
-    async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """List the tasks of the user in this chat, with a button to cancel each."""
-        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
-
-    async def cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("jobs.cancel", once=True, has_toast=True)
+    def cancel(self, tx: Tx, turn: Turn, kind: str, key: str, listed: bool = False) -> After | Answer | Page:
         """Cancel a task in the database, so that a late result changes nothing, and then at the service.
 
         If the button is in the list, the list shows the tasks that are left. If it is below an answer, it is removed
         and a sentence says what was done.
         """
-        kind, key = action.payload["kind"], action.payload["key"]
-
-        def work(tx: Tx) -> tuple[Operation | None, str]:
-            tx.buttons.expire_button(action.key)
-            operation = tx.operations.find_of_turn(incoming.address.bot, key) if kind != REMINDER else None
-            found = _end(tx, incoming, kind, key, operation)
-            done = say(incoming.language, "jobs.cancelled" if found else "jobs.over")
-            if action.payload.get("listed"):
-                finish_page(tx, incoming, self._page(tx, incoming))
-            else:
-                remove_buttons(tx, incoming, only=action.key)
-                finish_turn(tx, incoming, done)
-            return (operation if found else None), done
-
-        operation, done = await finish(self.store, reply, work)
-        await reply.acknowledge(done)
-        if operation is not None:
-            await self.leave(operation)
+        operation = tx.operations.find_of_turn(turn.address.bot, key) if kind != REMINDER else None
+        found = _end(tx, turn, kind, key, operation)
+        done = turn.say("jobs.cancelled" if found else "jobs.over")
+        if listed:
+            outcome: Answer | Page = replace(self.jobs(tx, turn), toast=done)
+        else:
+            remove_buttons(tx, turn, only=turn.data)
+            outcome = Answer(done, toast=done)
+        return After(outcome, lambda: self.leave(operation)) if operation is not None and found else outcome
 
     async def leave(self, operation: Operation) -> None:
         """Cancel an operation at its service. If that fails, only a line is logged, and the service is paid."""
@@ -104,16 +82,18 @@ class TaskList:
         except ModelError as error:
             log.warning("operation %s was not cancelled at the service: %s", operation.operation, error)
 
-    def _page(self, tx: Tx, incoming: Incoming) -> Page:
-        """The page of the settings panel: what was ordered, the reminders, and a button to cancel each."""
-        lines = self._lines(tx, incoming, incoming.language)
+    @command("/jobs")
+    @section("jobs")
+    def jobs(self, tx: Tx, turn: Turn) -> Page:
+        """List what the user has ordered in this chat, and the reminders, with a button to cancel each."""
+        lines = self._lines(tx, turn, turn.language)
         text = "\n\n".join(
-            say(incoming.language, heading, lines="\n".join(f"· {line.text}" for line in under))
+            turn.say(heading, lines="\n".join(f"· {line.text}" for line in under))
             for heading, reminders in (("jobs.orders", False), ("jobs.reminders", True))
             if (under := [line for line in lines if (line.kind == REMINDER) is reminders])
         )
-        if runs := self._batch_runs(tx, incoming):
-            text = "\n\n".join([*filter(None, [text]), say(incoming.language, "jobs.batches", lines="\n".join(runs))])
+        if runs := self._batch_runs(tx, turn):
+            text = "\n\n".join([*filter(None, [text]), turn.say("jobs.batches", lines="\n".join(runs))])
         names = Counter(line.name for line in lines)
         buttons = [
             Choice(
@@ -123,7 +103,7 @@ class TaskList:
             )
             for line in lines
         ]
-        return Page(text or say(incoming.language, "jobs.none"), [[button] for button in buttons])
+        return Page(text or turn.say("jobs.none"), [[button] for button in buttons])
 
     def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[TaskLine]:
         where, user = incoming.address, incoming.user.id

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Handlers
-from bot.outbox import Choice, end_question, finish, finish_turn, finish_with
-from bot.ports import Reply
+from bot.handlers import NOT_MINE, Feature, Question, Result, Turn, awaited, command, press
+from bot.outbox import Answer, Choice, end_question
 from bot.prompts.library import Library
 from bot.prompts.schema import Blank, Template, said
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Kind, Outgoing
+from bot.types import Button, Kind, Outgoing
 
 NUMBERED = re.compile(r"\s*(\d{1,2})[.)]\s*(.*)", re.DOTALL)
 EMPTY = ("-", "–", "—")  # what people write to leave a field empty
@@ -28,91 +26,76 @@ WAITING = "write"
 
 
 @dataclass(slots=True, kw_only=True)
-class Templates:
+class Templates(Feature):
     """Lists the templates of the library, and asks for the fields of one."""
 
     store: Store
     assistant: Assistant
     library: Library
 
-    def feature(self) -> Handlers:
-        """The command /write, its buttons, and the awaited value of a field."""
-        return Handlers(
-            commands={"/write": Command(self.write)},
-            presses={
-                "write.start": ButtonHandler(self.press_start),
-                "write.skip": ButtonHandler(self.press_skip),
-                "write.cancel": ButtonHandler(self.press_cancel),
-            },
-            awaits={WAITING: self.receive_value},
-        )
-
-    async def write(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/write")
+    def write(self, tx: Tx, turn: Turn) -> Result:
         """List the templates; `/write post` begins the template "post", with the words after it as its values."""
-        key, _, values = rest.partition(" ") if "\n" not in rest.partition(" ")[0] else rest.partition("\n")
-        language = incoming.language
+        first_line = turn.rest.partition(" ")[0]
+        key, _, values = turn.rest.partition("\n" if "\n" in first_line else " ")
         if (template := self.library.template(key.lower())) is not None:
-            found = together(template, values, language) if values.strip() else None
-            await self._go_on(incoming, reply, template, found or {})
-            return
+            found = together(template, values, turn.language) if values.strip() else None
+            return _fill(tx, turn, template, found or {})
         templates = self.library.templates()
         if not templates:
-            raise BadInput(say(language, "write.none"))
-        rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in templates.values()]
-        choices = [Choice(row.name(language), "write.start", {"template": key}) for key, row in templates.items()]
-        if incoming.private:
-            choices.append(Choice(say(language, "settings.templates"), "template.list"))
-        text = "\n".join((say(language, "write.choose"), "", *rows))
-        await finish_with(self.store, incoming, reply, text, choices=choices)
+            raise BadInput(turn.say("write.none"))
+        rows = [
+            f"• {row.name(turn.language)}: {said(row.description, turn.language, '')}" for row in templates.values()
+        ]
+        choices = [Choice(row.name(turn.language), "write.start", {"template": key}) for key, row in templates.items()]
+        if turn.private:
+            choices.append(Choice(turn.say("settings.templates"), "template.list"))
+        return Answer("\n".join((turn.say("write.choose"), "", *rows)), choices=choices)
 
-    async def press_start(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("write.start")
+    def start(self, tx: Tx, turn: Turn, template: str) -> Result:
         """Begin a template. Raises `BadInput` if there is no such template any more."""
-        template = self.library.template(action.payload["template"])
-        if template is None:
-            raise BadInput(say(incoming.language, "write.gone"))
-        await self._go_on(incoming, reply, template, {})
+        found = self.library.template(template)
+        if found is None:
+            raise BadInput(turn.say("write.gone"))
+        return _fill(tx, turn, found, {})
 
-    async def receive_value(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Take the user's message as the value of one field, or of all. False if no field is missing."""
-        template = self.library.template(waiting.payload["template"])
-        values: dict[str, str] = dict(waiting.payload["values"])
-        blank = _next(template, values) if template is not None else None
-        if template is None or blank is None:
-            return False
-        found = None if values else together(template, incoming.text, incoming.language)
-        await self._go_on(incoming, reply, template, found or {**values, blank.name: incoming.text})
-        return True
+    @awaited(WAITING)
+    def receive_value(self, tx: Tx, turn: Turn, template: str, values: dict[str, str]) -> Result:
+        """Take the user's message as the value of one field, or of all, if one is missing."""
+        found = self.library.template(template)
+        blank = _next(found, values) if found is not None else None
+        if found is None or blank is None:
+            return NOT_MINE
+        filled = None if values else together(found, turn.text, turn.language)
+        return _fill(tx, turn, found, filled or {**values, blank.name: turn.text})
 
-    async def press_skip(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("write.skip")
+    def skip(self, tx: Tx, turn: Turn, template: str, field: str) -> Result:
         """Leave an optional field empty and go on."""
-        waiting = await self.store.read(lambda tx: tx.buttons.find_awaited(incoming.address, incoming.user.id))
-        key, name = action.payload["template"], action.payload["field"]
-        template = self.library.template(key)
-        values = dict(waiting.payload["values"]) if waiting is not None and waiting.name == WAITING else None
-        blank = _next(template, values) if template is not None and values is not None else None
-        if template is None or values is None or blank is None or blank.name != name or not blank.optional:
-            await finish_with(self.store, incoming, reply)  # the button of an earlier field
-        else:
-            await self._go_on(incoming, reply, template, {**values, name: ""})
+        waiting, found = tx.buttons.find_awaited(turn.address, turn.user.id), self.library.template(template)
+        if waiting is None or waiting.name != WAITING or found is None:
+            return None
+        values = waiting.payload["values"]
+        blank = _next(found, values)
+        if blank is None or blank.name != field or not blank.optional:
+            return None  # the button of an earlier field
+        return _fill(tx, turn, found, {**values, field: ""})
 
-    async def press_cancel(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("write.cancel")
+    def cancel(self, tx: Tx, turn: Turn) -> Answer:
         """Stop filling in the template."""
+        tx.buttons.cancel_awaited(turn.address, turn.user.id)
+        return Answer(turn.say("write.cancelled"), over=True)
 
-        def work(tx: Tx) -> None:
-            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
-            finish_turn(tx, incoming, say(incoming.language, "write.cancelled"), over=True)
 
-        await finish(self.store, reply, work)
-
-    async def _go_on(self, incoming: Incoming, reply: Reply, template: Template, values: Mapping[str, str]) -> None:
-        """Ask for the next missing field; with all fields filled in, ask the model."""
-        blank = _next(template, values)
-        if blank is not None:
-            await finish(self.store, reply, lambda tx: _ask(tx, incoming, template, values, blank))
-            return
-        text = template.filled(values, incoming.language)
-        asked = replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0, is_task=True)
-        await self.assistant.answer(asked, reply, last=True)
+def _fill(tx: Tx, turn: Turn, template: Template, values: Mapping[str, str]) -> Result:
+    """Ask for the next missing field; with all fields filled in, ask the model."""
+    blank = _next(template, values)
+    if blank is not None:
+        return _ask(tx, turn, template, values, blank)
+    text = template.filled(values, turn.language)
+    return Question(replace(turn, kind=Kind.MESSAGE, text=text, message_id=0, is_task=True))
 
 
 def together(template: Template, text: str, language: str) -> dict[str, str] | None:
@@ -159,23 +142,23 @@ def _next(template: Template, values: Mapping[str, str]) -> Blank | None:
     return next((blank for blank in template.fields if blank.name not in values), None)
 
 
-def _ask(tx: Tx, incoming: Incoming, template: Template, values: Mapping[str, str], blank: Blank) -> None:
-    language, where, user, fields = incoming.language, incoming.address, incoming.user.id, template.fields
-    end_question(tx, incoming)
-    tx.buttons.await_answer(where, user, WAITING, template=template.key, values=dict(values))
+def _ask(tx: Tx, turn: Turn, template: Template, values: Mapping[str, str], blank: Blank) -> Outgoing:
+    fields = template.fields
+    end_question(tx, turn)
+    tx.buttons.await_answer(turn.address, turn.user.id, WAITING, template=template.key, values=dict(values))
 
     def button(name: str) -> Button:
         add = tx.buttons.add_queued_button if name == "write.skip" else tx.buttons.add_button
-        return add(where, incoming.id, user, say(language, name), name, template=template.key, field=blank.name)
+        payload = {"template": template.key, "field": blank.name}
+        return add(turn.address, turn.id, turn.user.id, turn.say(name), name, **payload)
 
     row = tuple(button(name) for name in (("write.skip", "write.cancel") if blank.optional else ("write.cancel",)))
-    label = said(blank.label, language, blank.name)
-    text = f"{fields.index(blank) + 1}/{len(fields)}. {label}"
+    text = f"{fields.index(blank) + 1}/{len(fields)}. {said(blank.label, turn.language, blank.name)}"
     if not values and len(fields) > 1:
-        text = _overview(template, language) + "\n\n" + text
-    if not incoming.private:
-        text += "\n" + say(language, "write.reply")
-    finish_turn(tx, incoming, Outgoing(text, plain=True, buttons=(row,)))
+        text = _overview(template, turn.language) + "\n\n" + text
+    if not turn.private:
+        text += "\n" + turn.say("write.reply")
+    return Outgoing(text, plain=True, buttons=(row,))
 
 
 def _overview(template: Template, language: str) -> str:

@@ -53,7 +53,7 @@ class UserTemplates(Feature):
             return _fill(turn, found, {}) if found is not None else _ask_text(turn, name)
         return _list_page(tx, turn)
 
-    @section("templates", offered=lambda turn: turn.private)
+    @section("templates", offered=lambda _self, turn: turn.private)
     @press("template.list")
     def list(self, tx: Tx, turn: Turn) -> Page:
         """Show all templates."""

@@ -7,25 +7,24 @@ Such a question is called a gap; gaps that ask for one thing are shown together 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.access.policy import Actor
 from bot.access.rights import Rights
 from bot.errors import BadInput, ConfigError
-from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.knowledge.learned import LearnedEntries, taught
+from bot.handlers import NOT_MINE, Feature, Instead, Turn, awaited, command, press
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
-from bot.outbox import Choice, Page, end_question, finish, finish_asking, finish_page, finish_turn
+from bot.outbox import Answer, Ask, Choice, Outcome, Page
 from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import File, Incoming, Outgoing, Permission
+from bot.types import File, Outgoing, Permission
 
 if TYPE_CHECKING:
     from bot.knowledge.learning.clusters import Cluster
@@ -37,7 +36,7 @@ LONGEST_LABEL = 40
 
 
 @dataclass(slots=True, kw_only=True)
-class GapReport:
+class GapReport(Feature):
     """Shows admins the gaps of the last week, except those of people whose role is higher than the admin's.
 
     When an admin writes the answer to a gap, it becomes a proposal for the knowledge base, which `entries` shows.
@@ -52,121 +51,93 @@ class GapReport:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Handlers:
-        """/gaps and its buttons."""
-        return Handlers(
-            commands={"/gaps": Command(self.show, requires=Permission.MANAGE)},
-            presses={
-                "gap.list": ButtonHandler(self.press_list, Permission.MANAGE),
-                "gap.open": ButtonHandler(self.press_open, Permission.MANAGE),
-                "gap.file": ButtonHandler(self.press_file, Permission.MANAGE),
-                "gap.answer": ButtonHandler(self.press_answer, Permission.MANAGE),
-            },
-            awaits={"gap.answer": self.receive_answer},
-        )
-
-    async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+    @command("/gaps", requires=Permission.MANAGE)
+    @press("gap.list", requires=Permission.MANAGE)
+    async def show(self, turn: Turn, _reply: Reply) -> Callable[[Tx], Outcome]:
         """Show the clusters of gaps of this week, the largest first. Raises `BadInput` if the libraries of the
         knowledge base are missing.
         """
-        found = await self._clusters(incoming)
-        await self._finish(incoming, reply, self._list(incoming.language, found))
+        return self._for_admin(turn, self._list(turn.language, await self._clusters(turn)))
 
-    async def press_list(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """Handle the button that leads from one gap back to the list of gaps."""
-        await self.show(incoming, reply, "")
-
-    async def press_open(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show the questions of the cluster that holds a gap, or the list of clusters if that gap was
-        closed meanwhile.
+    @press("gap.open", requires=Permission.MANAGE)
+    async def open(self, turn: Turn, _reply: Reply, gap: int) -> Callable[[Tx], Outcome]:
+        """Show the questions of the cluster that holds a gap, or the list of clusters if that gap was closed
+        meanwhile.
         """
-        found, language = await self._clusters(incoming), incoming.language
-        of_it = _cluster_of(found, action)
-        await self._finish(incoming, reply, self._one(language, of_it) if of_it else self._list(language, found))
+        found = await self._clusters(turn)
+        of_it = _cluster_of(found, gap)
+        return self._for_admin(turn, self._one(turn.language, of_it) if of_it else self._list(turn.language, found))
 
-    async def press_file(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("gap.file", requires=Permission.MANAGE)
+    async def send_file(self, turn: Turn, _reply: Reply) -> Callable[[Tx], Outcome]:
         """Send all clusters as a CSV file."""
         from bot.knowledge.learning.clusters import table
 
-        data = table(await self._clusters(incoming)).encode("utf-8-sig")  # which Excel takes for UTF-8
-        text, language = File(data, "document", "gaps.csv"), incoming.language
-        answer = Outgoing(say(language, "gap.list"), plain=True, file=text, instead=say(language, "export.failed"))
+        data = table(await self._clusters(turn)).encode("utf-8-sig")  # which Excel takes for UTF-8
+        file = File(data, "document", "gaps.csv")
+        answer = Outgoing(turn.say("gap.list"), plain=True, file=file, instead=turn.say("export.failed"))
+        return self._for_admin(turn, Answer(answer))
 
-        def work(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            finish_turn(tx, incoming, answer)
-
-        await finish(self.store, reply, work)
-
-    async def press_answer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("gap.answer", requires=Permission.MANAGE)
+    async def ask_answer(self, turn: Turn, _reply: Reply, gap: int) -> Callable[[Tx], Outcome]:
         """Ask the admin to write the answer to the questions of a cluster."""
-        found = await self._clusters(incoming)
-        of_it = _cluster_of(found, action)
+        found = await self._clusters(turn)
+        of_it = _cluster_of(found, gap)
         if of_it is None:
-            await self._finish(incoming, reply, self._list(incoming.language, found))
-            return
-        gap, text = of_it.central.id, say(incoming.language, "learned.ask", question=of_it.central.question)
+            return self._for_admin(turn, self._list(turn.language, found))
+        text = turn.say("learned.ask", question=of_it.central.question)
+        return self._for_admin(turn, Ask("gap.answer", text, gap=of_it.central.id, takes_questions=True))
 
-        def ask(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            finish_asking(tx, incoming, "gap.answer", text, gap=gap, takes_questions=True)
-
-        await finish(self.store, reply, ask)
-
-    async def receive_answer(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
+    @awaited("gap.answer")
+    async def receive_answer(self, turn: Turn, _reply: Reply, gap: int) -> Callable[[Tx], Outcome] | Instead:
         """Take the admin's message as the answer to a cluster, and show it as a proposal.
 
-        Returns False if the message has no text or the gap was closed meanwhile: then it is an ordinary message.
+        A message without text is an ordinary one, and so is one about a gap that was closed meanwhile.
         """
-        of_it = _cluster_of(await self._clusters(incoming), waiting)
-        if of_it is None or not incoming.text.strip():
-            return False
+        of_it = _cluster_of(await self._clusters(turn), gap)
+        if of_it is None or not turn.text.strip():
+            return NOT_MINE
         from bot.knowledge.learning.learned import propose
 
-        question, answer = taught(incoming.text, of_it.central.question)
-        near = await self.entries.near(incoming, question, answer)
+        question, answer = taught(turn.text, of_it.central.question)
+        near = await self.entries.near(turn, question, answer)
+        audience = audiences.widest(gap.audience for gap in of_it.gaps)
         entry = LearnedEntry(
-            bot=incoming.address.bot,
-            question=question,
-            answer=answer,
-            author=incoming.user.id,
-            audience=audiences.widest(gap.audience for gap in of_it.gaps),
+            bot=turn.address.bot, question=question, answer=answer, author=turn.user.id, audience=audience
         )
 
-        def work(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            end_question(tx, incoming)
-            proposal = propose(tx, entry, [gap.id for gap in of_it.gaps])
-            finish_page(tx, incoming, self.entries.page(incoming.language, proposal, near), back=False)
+        def show_proposal(tx: Tx) -> Page:
+            self.rights.ensure_admin(tx, turn)
+            return self.entries.page(turn.language, propose(tx, entry, [gap.id for gap in of_it.gaps]), near)
 
-        await finish(self.store, reply, work)
-        return True
+        return show_proposal
 
-    async def _clusters(self, incoming: Incoming) -> list[Cluster]:
+    async def _clusters(self, turn: Turn) -> list[Cluster]:
         try:
             check_libraries()
         except ConfigError:
-            raise BadInput(say(incoming.language, "kb.missing")) from None
+            raise BadInput(turn.say("kb.missing")) from None
         from bot.knowledge.learning.clusters import clusters
 
         def read(tx: Tx) -> Sequence[Gap]:
-            role = self.rights.ensure_admin(tx, incoming).role(Actor.of(incoming))
-            hidden = audiences.above(role.word)
-            return tx.gaps.list_open(incoming.address.bot, tx.clock.time() - WEEKS, hidden)
+            role = self.rights.ensure_admin(tx, turn).role(Actor.of(turn))
+            return tx.gaps.list_open(turn.address.bot, tx.clock.time() - WEEKS, audiences.above(role.word))
 
         gaps = await self.store.read(read)
         return await asyncio.to_thread(clusters, gaps, self.store.clock.time())
 
-    async def _finish(self, incoming: Incoming, reply: Reply, page: Page) -> None:
-        def work(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            finish_page(tx, incoming, page, back=False)
+    def _for_admin(self, turn: Turn, outcome: Outcome) -> Callable[[Tx], Outcome]:
+        """Return `outcome` as what the last transaction ends with, if the person still is an admin then."""
 
-        await finish(self.store, reply, work)
+        def end(tx: Tx) -> Outcome:
+            self.rights.ensure_admin(tx, turn)
+            return outcome
+
+        return end
 
     def _list(self, language: str, found: Sequence[Cluster]) -> Page:
         if not found:
-            return Page(say(language, "gap.none"))
+            return Page(say(language, "gap.none"), back=False)
         lines = [f"{_counted(one)} · {_short(one.central.question, LONGEST)}" for one in found[:MOST_SHOWN]]
         if (more := len(found) - MOST_SHOWN) > 0:
             lines.append(say(language, "kb.more", count=more))
@@ -175,7 +146,7 @@ class GapReport:
             for one in found[:MOST_SHOWN]
         ]
         rows.append([Choice(say(language, "gap.file"), "gap.file")])
-        return Page("\n".join([say(language, "gap.title"), "", *lines]), rows)
+        return Page("\n".join([say(language, "gap.title"), "", *lines]), rows, back=False)
 
     def _one(self, language: str, one: Cluster) -> Page:
         questions = list(dict.fromkeys([one.central.question, *(gap.question for gap in reversed(one.gaps))]))
@@ -185,12 +156,11 @@ class GapReport:
             [Choice(say(language, "gap.answer"), "gap.answer", {"gap": one.central.id})],
             [Choice(say(language, "kb.back"), "gap.list")],
         ]
-        return Page("\n".join([text, "", *lines]), rows)
+        return Page("\n".join([text, "", *lines]), rows, back=False)
 
 
-def _cluster_of(found: Sequence[Cluster], action: ButtonPress) -> Cluster | None:
-    """The cluster that has the gap of a button, None if it is not open any more."""
-    gap = int(action.payload["gap"])
+def _cluster_of(found: Sequence[Cluster], gap: int) -> Cluster | None:
+    """The cluster that has a gap, None if it is not open any more."""
     return next((one for one in found if any(member.id == gap for member in one.gaps)), None)
 
 

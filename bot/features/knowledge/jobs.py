@@ -19,7 +19,7 @@ from bot.access.rights import Rights
 from bot.billing.budget import duration
 from bot.billing.pricing import shown
 from bot.errors import ConfigError, LimitReached, ModelProtocolError
-from bot.feature import Handlers
+from bot.handlers import Feature, job
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import TURN, Estimate
@@ -123,7 +123,7 @@ class _Result:
 
 
 @dataclass(slots=True, kw_only=True)
-class KnowledgeJobs:
+class KnowledgeJobs(Feature):
     """Reads sources and buys embeddings, and tells the result to those who asked for it.
 
     `deliver` sends the messages that a job has stored.
@@ -140,16 +140,11 @@ class KnowledgeJobs:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Handlers:
-        """Return the feature: the jobs that read a source and that buy embeddings."""
-        return Handlers(jobs={SYNC: self.sync, EMBED: self.embed})
-
     # --- read a source ------------------------------------------------------------------------------------------------
 
+    @job(SYNC)
     async def sync(self, job: Job) -> None:
-        """The job that reads a source: it stores the changes, tells the result, and is due again at the next time of
-        the source.
-        """
+        """Read a source: store the changes, tell the result; it is due again at the next time of the source."""
         source = await self.store.read(lambda tx: tx.sources.read_source(int(job.key)))
         if source is None:
             await self._forget(job)
@@ -230,12 +225,8 @@ class KnowledgeJobs:
         report, name = result.report, source.name
         if result.failed:
             return say(language, "kb.failed", name=name, reason=failure_text(language, result.failed)), []
-        lines = [
-            say(
-                language, "kb.report", name=name, new=report.new, unchanged=report.unchanged, gone=report.gone,
-                added=report.added, ended=report.ended,
-            )
-        ]  # fmt: skip
+        counts = {one: getattr(report, one) for one in ("new", "unchanged", "gone", "added", "ended")}
+        lines = [say(language, "kb.report", name=name, **counts)]
         if report.equal:
             lines.append(say(language, "kb.equal", count=report.equal))
         shown = report.troubles[:SHOWN_TROUBLES]
@@ -249,8 +240,9 @@ class KnowledgeJobs:
 
     # --- buy embeddings -----------------------------------------------------------------------------------------------
 
+    @job(EMBED)
     async def embed(self, job: Job) -> None:
-        """The job that buys the missing embeddings, for what was agreed to, less what was spent before a crash.
+        """Buy the missing embeddings, for what was agreed to, less what was spent before a crash.
 
         If the service returns something that is no embedding, the text is not sent again, because the service may
         charge for it again.

@@ -12,14 +12,13 @@ from bot.access.policy import Actor, Role
 from bot.access.rights import Rights
 from bot.billing.metering import BillTo
 from bot.errors import BadInput, ConfigError
-from bot.feature import ButtonHandler, Handlers
 from bot.features.knowledge.jobs import request_embedding, send
+from bot.handlers import NOT_MINE, Again, Feature, Instead, Turn, awaited, job, press
 from bot.jobs.learning import REVIEW
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
-from bot.outbox import Choice, Page, end_question, finish, finish_asking, finish_page
+from bot.outbox import Ask, Choice, Page
 from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.learned import ADDED, DROPPED, PROPOSED, LearnedEntry
 from bot.storage.repositories.knowledge.sources import EVERYONE
 from bot.storage.store import Store, Tx
@@ -35,7 +34,7 @@ READERS = (EVERYONE, *audiences.NAMES.values())
 
 
 @dataclass(slots=True, kw_only=True)
-class LearnedEntries:
+class LearnedEntries(Feature):
     """Shows proposals to admins, adds the accepted ones to the knowledge base, and asks about old entries. `deliver`
     sends the messages that a job has stored.
     """
@@ -49,21 +48,6 @@ class LearnedEntries:
     def store(self) -> Store:
         """The database."""
         return self.base.store
-
-    def feature(self) -> Handlers:
-        """The buttons below proposals and reviews, and the job of reviews."""
-        return Handlers(
-            presses={
-                "learned.add": ButtonHandler(self.press_add, Permission.MANAGE),
-                "learned.readers": ButtonHandler(self.press_readers, Permission.MANAGE),
-                "learned.drop": ButtonHandler(self.press_drop, Permission.MANAGE),
-                "learned.edit": ButtonHandler(self.press_edit, Permission.MANAGE),
-                "learned.keep": ButtonHandler(self.press_keep, Permission.MANAGE),
-                "learned.remove": ButtonHandler(self.press_remove, Permission.MANAGE),
-            },
-            awaits={"learned.edit": self.receive_answer},
-            jobs={REVIEW: self.review},
-        )
 
     # --- a proposal ---------------------------------------------------------------------------------------------------
 
@@ -102,177 +86,143 @@ class LearnedEntries:
         ]
         payload = {"id": entry.id}
         readers = [
-            Choice(
-                ("✓ " if group == entry.audience else "") + _named(language, group), "learned.readers",
-                {**payload, "group": group},
-            )
+            Choice(tick + _named(language, group), "learned.readers", {**payload, "group": group})
             for group in dict.fromkeys((*READERS, entry.audience))
-        ]  # fmt: skip
+            for tick in ("✓ " if group == entry.audience else "",)
+        ]
         acts = [
             Choice(say(language, "learned.add"), "learned.add", payload),
             Choice(say(language, "learned.edit"), "learned.edit", payload),
             Choice(say(language, "learned.drop"), "learned.drop", payload),
         ]
-        return Page("\n\n".join(lines), [acts, *(readers[first : first + 3] for first in range(0, len(readers), 3))])
+        rows = [acts, *(readers[first : first + 3] for first in range(0, len(readers), 3))]
+        return Page("\n\n".join(lines), rows, back=False)
 
-    async def press_readers(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Handle the buttons that choose who may read the answer of a proposal."""
-        group = str(action.payload["group"])
-        entry = await self._read(incoming, action)
-        near = await self.near(incoming, entry.question, entry.answer) if entry else ()
+    @press("learned.readers", requires=Permission.MANAGE)
+    async def choose_readers(self, turn: Turn, _reply: Reply, id: int, group: str) -> Callable[[Tx], Page]:
+        """Choose who may read the answer of a proposal."""
+        entry = await self._read(turn, id)
+        near = await self.near(turn, entry.question, entry.answer) if entry else ()
 
-        def change(tx: Tx, entry: LearnedEntry) -> Page:
-            tx.learned.change_entry(entry.id, audience=group)
-            return self.page(incoming.language, replace(entry, audience=group), near)
+        def choose(tx: Tx) -> Page:
+            if (entry := self._find(tx, turn, id, PROPOSED)) is None:
+                return _gone(turn)
+            tx.learned.change_entry(id, audience=group)
+            return self.page(turn.language, replace(entry, audience=group), near)
 
-        await self._decide(incoming, reply, action, PROPOSED, change)
+        return choose
 
-    async def press_add(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("learned.add", requires=Permission.MANAGE)
+    def add(self, tx: Tx, turn: Turn, id: int) -> Page:
         """Make a proposal an entry of the knowledge base."""
+        if (entry := self._find(tx, turn, id, PROPOSED)) is None:
+            return _gone(turn)
+        self._learn(tx, turn, entry)
+        return Page(turn.say("learned.added", question=entry.question), back=False)
 
-        def add(tx: Tx, entry: LearnedEntry) -> Page:
-            self._learn(tx, incoming, entry)
-            return Page(say(incoming.language, "learned.added", question=entry.question))
-
-        await self._decide(incoming, reply, action, PROPOSED, add)
-
-    async def press_drop(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("learned.drop", requires=Permission.MANAGE)
+    def drop(self, tx: Tx, turn: Turn, id: int) -> Page:
         """Drop a proposal."""
+        if self._find(tx, turn, id, PROPOSED) is None:
+            return _gone(turn)
+        tx.learned.change_entry(id, state=DROPPED)
+        return Page(turn.say("learned.dropped"), back=False)
 
-        def drop(tx: Tx, entry: LearnedEntry) -> Page:
-            tx.learned.change_entry(entry.id, state=DROPPED)
-            return Page(say(incoming.language, "learned.dropped"))
-
-        await self._decide(incoming, reply, action, PROPOSED, drop)
-
-    async def press_edit(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("learned.edit", requires=Permission.MANAGE)
+    def edit(self, tx: Tx, turn: Turn, id: int) -> Ask | Page:
         """Ask the admin to write another answer for a proposal or for an entry that was taught."""
+        if (entry := self._find(tx, turn, id, PROPOSED, ADDED)) is None:
+            return _gone(turn)
+        text = turn.say("learned.ask", question=entry.question)
+        return Ask("learned.edit", text, id=id, takes_questions=True)
 
-        def ask(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            entry = tx.learned.read_entry(incoming.address.bot, int(action.payload["id"]))
-            if entry is None or entry.state not in (PROPOSED, ADDED):
-                finish_page(tx, incoming, Page(say(incoming.language, "learned.gone")), back=False)
-                return
-            text = say(incoming.language, "learned.ask", question=entry.question)
-            finish_asking(tx, incoming, "learned.edit", text, id=entry.id, takes_questions=True)
-
-        await finish(self.store, reply, ask)
-
-    async def receive_answer(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
+    @awaited("learned.edit")
+    async def receive_answer(self, turn: Turn, _reply: Reply, id: int) -> Callable[[Tx], Page] | Instead:
         """Take the admin's message as the new answer of a proposal, or of an entry, which has the new answer at once.
 
-        Returns False if the message has no text or the entry was removed meanwhile: then it is an ordinary message.
+        A message without text is an ordinary one, and so is one about an entry that was removed meanwhile.
         """
-        entry = await self._read(incoming, waiting)
-        if entry is None or not incoming.text.strip():
-            return False
-        question, answer = taught(incoming.text, entry.question)
+        entry = await self._read(turn, id)
+        if entry is None or not turn.text.strip():
+            return NOT_MINE
+        question, answer = taught(turn.text, entry.question)
         changed = replace(entry, question=question, answer=answer)
-        near = await self.near(incoming, question, answer)
+        near = await self.near(turn, question, answer)
 
-        def work(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            end_question(tx, incoming)
-            now = tx.learned.read_entry(entry.bot, entry.id)
-            if now is not None and now.state == ADDED:
-                self._learn(tx, incoming, changed)
-                page = Page(say(incoming.language, "learned.added", question=question))
-            else:
-                tx.learned.change_entry(entry.id, question=question, answer=answer)
-                page = self.page(incoming.language, changed, near)
-            finish_page(tx, incoming, page, back=False)
+        def change(tx: Tx) -> Page:
+            if self._find(tx, turn, id, ADDED) is not None:
+                self._learn(tx, turn, changed)
+                return Page(turn.say("learned.added", question=question), back=False)
+            tx.learned.change_entry(id, question=question, answer=answer)
+            return self.page(turn.language, changed, near)
 
-        await finish(self.store, reply, work)
-        self.wake_jobs()
-        return True
+        return change
 
-    def _learn(self, tx: Tx, incoming: Incoming, entry: LearnedEntry) -> None:
+    def _learn(self, tx: Tx, turn: Turn, entry: LearnedEntry) -> None:
         from bot.knowledge.learning.learned import learn
 
         learn(tx, self.base, entry)
         request_embedding(tx, entry.bot, 0)  # where that is free; else /kb shows the price
-        tx.audit.add_entry(entry.bot, incoming.user.id, "kb_learned", f"#{entry.id}", readers=entry.audience)
+        tx.audit.add_entry(entry.bot, turn.user.id, "kb_learned", f"#{entry.id}", readers=entry.audience)
 
     # --- reviews ------------------------------------------------------------------------------------------------------
 
-    async def review(self, job: Job) -> None:
-        """The job that asks whether old entries are still true; it asks the author, or all owners if the author is no
-        admin any more.
+    @job(REVIEW)
+    def review(self, tx: Tx, due: Job) -> Again | None:
+        """Ask whether old entries are still true: the author, or all owners if the author is no admin any more.
 
         It is due again when the next entries are, but not before a week has passed.
         """
-        bot = job.address.bot
+        bot, now = due.address.bot, tx.clock.time()
+        admins, owners = self.rights.with_role(tx, bot), self.rights.with_role(tx, bot, Role.OWNER)
+        for entry in tx.learned.list_due(bot, now, AT_ONCE):
+            tx.learned.change_entry(entry.id, review=now + AGAIN)
+            for person in sorted([entry.author] if entry.author in admins else owners):
+                where, language = Address(due.address.transport, bot, person), tx.chats.read_language(bot, person)
+                text = say(language, "learned.review", question=entry.question, answer=entry.answer)
+                choices = [
+                    Choice(say(language, f"learned.{act}"), f"learned.{act}", {"id": entry.id})
+                    for act in ("keep", "edit", "remove")
+                ]
+                send(tx, f"learned-{entry.id}-{int(entry.review)}.o{person}", where, text, choices)
+        following = tx.learned.next_review(bot)
+        return None if following is None else Again(max(following, now + WEEK))
 
-        def work(tx: Tx) -> list[Address]:
-            now, chats = tx.clock.time(), []
-            admins, owners = self.rights.with_role(tx, bot), self.rights.with_role(tx, bot, Role.OWNER)
-            for entry in tx.learned.list_due(bot, now, AT_ONCE):
-                tx.learned.change_entry(entry.id, review=now + AGAIN)
-                for person in sorted([entry.author] if entry.author in admins else owners):
-                    where, language = Address(job.address.transport, bot, person), tx.chats.read_language(bot, person)
-                    text = say(language, "learned.review", question=entry.question, answer=entry.answer)
-                    choices = [
-                        Choice(say(language, f"learned.{act}"), f"learned.{act}", {"id": entry.id})
-                        for act in ("keep", "edit", "remove")
-                    ]
-                    send(tx, f"learned-{entry.id}-{int(entry.review)}.o{person}", where, text, choices)
-                    chats.append(where)
-            following = tx.learned.next_review(bot)
-            if following is None:
-                tx.jobs.delete_done(job)
-            else:
-                tx.jobs.reschedule(job, max(following, now + WEEK))
-            return chats
-
-        self.deliver(job.key, await self.store.write(work))
-
-    async def press_keep(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("learned.keep", requires=Permission.MANAGE)
+    def keep(self, tx: Tx, turn: Turn, id: int) -> Page:
         """Note that an entry is still true."""
         from bot.knowledge.learning.learned import VALID
 
-        def keep(tx: Tx, entry: LearnedEntry) -> Page:
-            tx.learned.change_entry(entry.id, review=tx.clock.time() + VALID)
-            return Page(say(incoming.language, "learned.kept", question=entry.question))
+        if (entry := self._find(tx, turn, id, ADDED)) is None:
+            return _gone(turn)
+        tx.learned.change_entry(id, review=tx.clock.time() + VALID)
+        return Page(turn.say("learned.kept", question=entry.question), back=False)
 
-        await self._decide(incoming, reply, action, ADDED, keep)
-
-    async def press_remove(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("learned.remove", requires=Permission.MANAGE)
+    def remove(self, tx: Tx, turn: Turn, id: int) -> Page:
         """Take an entry out of the knowledge base."""
         from bot.knowledge.learning.learned import withdraw
 
-        def remove(tx: Tx, entry: LearnedEntry) -> Page:
-            withdraw(tx, entry)
-            tx.audit.add_entry(entry.bot, incoming.user.id, "kb_unlearned", f"#{entry.id}")
-            return Page(say(incoming.language, "learned.removed", question=entry.question))
-
-        await self._decide(incoming, reply, action, ADDED, remove)
+        if (entry := self._find(tx, turn, id, ADDED)) is None:
+            return _gone(turn)
+        withdraw(tx, entry)
+        tx.audit.add_entry(entry.bot, turn.user.id, "kb_unlearned", f"#{id}")
+        return Page(turn.say("learned.removed", question=entry.question), back=False)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    async def _read(self, incoming: Incoming, action: ButtonPress) -> LearnedEntry | None:
-        bot, id_ = incoming.address.bot, int(action.payload["id"])
-        return await self.store.read(lambda tx: tx.learned.read_entry(bot, id_))
+    async def _read(self, turn: Turn, id: int) -> LearnedEntry | None:
+        return await self.store.read(lambda tx: tx.learned.read_entry(turn.address.bot, id))
 
-    async def _decide(
-        self,
-        incoming: Incoming,
-        reply: Reply,
-        action: ButtonPress,
-        state: str,
-        decide: Callable[[Tx, LearnedEntry], Page],
-    ) -> None:
-        """Change the entry of a button if it is in this state, and show what became of it in the button's message."""
+    def _find(self, tx: Tx, turn: Turn, id: int, *states: str) -> LearnedEntry | None:
+        """The entry of a button if it is in one of these states. Raises what `ensure_admin` raises."""
+        self.rights.ensure_admin(tx, turn)
+        entry = tx.learned.read_entry(turn.address.bot, id)
+        return entry if entry is not None and entry.state in states else None
 
-        def work(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            entry = tx.learned.read_entry(incoming.address.bot, int(action.payload["id"]))
-            known = entry is not None and entry.state == state
-            page = decide(tx, entry) if entry is not None and known else Page(say(incoming.language, "learned.gone"))
-            finish_page(tx, incoming, page, back=False)
 
-        await finish(self.store, reply, work)
-        self.wake_jobs()
+def _gone(turn: Turn) -> Page:
+    return Page(turn.say("learned.gone"), back=False)
 
 
 def taught(text: str, question: str) -> tuple[str, str]:

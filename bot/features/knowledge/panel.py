@@ -10,13 +10,12 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.access.policy import Access, Actor, Decision
 from bot.access.rights import Rights
 from bot.errors import BadInput, ConfigError, Refused, TooLarge, TransportError
-from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.knowledge.jobs import (
     EMBED,
     SYNC,
@@ -26,17 +25,17 @@ from bot.features.knowledge.jobs import (
     priced,
     request_embedding,
     request_sync,
-)  # fmt: skip
+)
 from bot.features.knowledge.search_page import SearchPage
+from bot.handlers import Feature, Turn, command, press
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import Estimate
 from bot.knowledge.rights import NAMES
 from bot.knowledge.sources.source import failure_text
 from bot.knowledge.sync import ASKS
-from bot.outbox import Choice, Page, finish, finish_page, finish_turn
+from bot.outbox import Answer, Choice, Outcome, Page
 from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import EVERYONE, LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
@@ -49,11 +48,19 @@ MOST_GROUPS = 10  # that are offered as an audience
 MOST_SOURCES = 40  # with a button each
 SPANS = ((DAY, "days"), (3_600, "hours"), (60, "minutes"))
 MEGABYTE = 1 << 20
+ACTS = {
+    "kb.sync": "_sync",
+    "kb.pause": "_pause",
+    "kb.resume": "_resume",
+    "kb.removed": "_remove",
+    "kb.drop": "_drop",
+    "kb.leave": "_leave",
+}
 SHOWN_KINDS = {LEARNED: "learned", VECTOR_STORE: "store"}  # sources whose address alone would say too little
 
 
 @dataclass(slots=True, kw_only=True)
-class KnowledgePanel:
+class KnowledgePanel(Feature):
     """Shows the sources of the knowledge base, and changes them. `wake_jobs` is called after a job was added; `search`
     shows what a question finds.
     """
@@ -70,55 +77,32 @@ class KnowledgePanel:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Handlers:
-        """/kb and its buttons."""
-        return Handlers(
-            commands={"/kb": Command(self.panel, requires=Permission.MANAGE)},
-            presses={
-                "kb.open": ButtonHandler(self.press_open, Permission.MANAGE),
-                "kb.readers": ButtonHandler(self.press_readers, Permission.MANAGE),
-                "kb.remove": ButtonHandler(self.press_remove, Permission.MANAGE),
-                "kb.sync": ButtonHandler(self.press_sync, Permission.MANAGE, has_toast=True),
-                "kb.pause": ButtonHandler(self.press_pause, Permission.MANAGE, has_toast=True),
-                "kb.resume": ButtonHandler(self.press_resume, Permission.MANAGE, has_toast=True),
-                "kb.read": ButtonHandler(self.press_read, Permission.MANAGE, has_toast=True),
-                "kb.removed": ButtonHandler(self.press_removed, Permission.MANAGE, has_toast=True),
-                "kb.buy": ButtonHandler(self.press_buy, Permission.MANAGE, has_toast=True),
-                "kb.later": ButtonHandler(self.press_later, Permission.MANAGE, has_toast=True),
-                "kb.drop": ButtonHandler(self.press_drop, Permission.MANAGE, has_toast=True),
-                "kb.leave": ButtonHandler(self.press_leave, Permission.MANAGE, has_toast=True),
-            },
-        )
-
     # --- pages --------------------------------------------------------------------------------------------------------
 
-    async def panel(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/kb", requires=Permission.MANAGE)
+    async def panel(self, turn: Turn, reply: Reply) -> Outcome | Callable[[Tx], Page]:
         """`/kb` opens the panel; `/kb add ADDRESS`, or `/kb add` below a document, adds a source; `/kb search QUESTION`
         shows what that finds. Raises `BadInput`.
         """
-        word, _, address = rest.partition(" ")
+        word, _, address = turn.rest.partition(" ")
         if not word:
-            await self._open(incoming, reply, 0)
-        elif word.lower() == "search":
-            await self.search.show(incoming, reply, address.strip())
-        elif word.lower() != "add":
-            raise BadInput(say(incoming.language, "kb.usage"))
-        else:
-            await self._add(incoming, reply, address.strip())
+            return await self.open(turn, reply)
+        if word.lower() == "search":
+            return await self.search.show(turn, reply, address.strip())
+        if word.lower() != "add":
+            raise BadInput(turn.say("kb.usage"))
+        return await self._add(turn, reply, address.strip())
 
-    async def press_open(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show the source that the button names, or the list of all sources (number 0)."""
-        await self._open(incoming, reply, int(action.payload.get("source", 0)))
-
-    async def _open(self, incoming: Incoming, reply: Reply, source: int) -> None:
+    @press("kb.open", requires=Permission.MANAGE)
+    async def open(self, turn: Turn, _reply: Reply, source: int = 0) -> Callable[[Tx], Page]:
+        """Show the source of this number, or the list of all sources (0)."""
         wanted = Estimate() if source else await self._estimate()
 
-        def work(tx: Tx) -> None:
+        def show(tx: Tx) -> Page:
             found = tx.sources.read_source(source) if source else None
-            page = self._source(tx, incoming, found) if found else self._list(tx, incoming, wanted)
-            finish_page(tx, incoming, page, back=False)
+            return self._source(tx, turn, found) if found else self._list(tx, turn, wanted)
 
-        await finish(self.store, reply, work)
+        return show
 
     async def _estimate(self) -> Estimate:
         try:
@@ -139,16 +123,14 @@ class KnowledgePanel:
             rows.append([price_choices(language, wanted.cost, panel=True)[0]])
         if stale := tx.quotes.count_answers(bot):
             lines.append(say(language, "stale.count", count=stale))
-        return Page("\n\n".join([say(language, "kb.title"), *lines, say(language, "kb.usage")]), rows)
+        return Page("\n\n".join([say(language, "kb.title"), *lines, say(language, "kb.usage")]), rows, back=False)
 
     def _line(self, tx: Tx, language: str, source: KnowledgeSource, sizes: Mapping[int, tuple[int, int]]) -> str:
         """What the list says about a source: its size, its age, its state and its error."""
         articles, passages = sizes.get(source.id, (0, 0))
         key = "kb.line" if source.audience else "kb.line.nobody"
-        line = say(
-            language, key, name=source.name, articles=articles, passages=passages,
-            age=self._age(tx, language, source),
-        )  # fmt: skip
+        age = self._age(tx, language, source)
+        line = say(language, key, name=source.name, articles=articles, passages=passages, age=age)
         if source.state in ("paused", ASKS):
             line += "\n" + say(language, f"kb.state.{source.state}")
         if source.error and source.state != ASKS:
@@ -166,12 +148,12 @@ class KnowledgePanel:
 
     def _source(self, tx: Tx, incoming: Incoming, source: KnowledgeSource) -> Page:
         language, payload = incoming.language, {"source": source.id}
+        who = ", ".join(self._group(tx, language, one) for one in source.audience)
         lines = [
             self._line(tx, language, source, tx.sources.sizes(incoming.address.bot)),
             say(language, f"kb.kind.{self._kind(source)}", address=source.address),
-            say(language, "kb.who", who=", ".join(self._group(tx, language, one) for one in source.audience))
-            if source.audience else say(language, "kb.who.nobody"),
-        ]  # fmt: skip
+            say(language, "kb.who", who=who) if who else say(language, "kb.who.nobody"),
+        ]
         if source.every:
             size, unit = next(span for span in (*SPANS, (1, "seconds")) if source.every >= span[0])
             lines.append(say(language, f"kb.every.{unit}", count=source.every // size))
@@ -189,29 +171,26 @@ class KnowledgePanel:
             del rows[0]  # there is nothing to read again
         if source.state == ASKS:
             rows.insert(0, [held_choices(language, source.id)[0]])
-        return Page("\n".join(lines), rows)
+        return Page("\n".join(lines), rows, back=False)
 
-    async def press_readers(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("kb.readers", requires=Permission.MANAGE)
+    async def show_readers(self, turn: Turn, _reply: Reply, source: int) -> Callable[[Tx], Page]:
         """Show who may read a source, with a button for each group of people."""
-        await self._change(incoming, reply, action, lambda _tx, _source: "", self._readers)
+        return await self._change(turn, source, lambda _tx, _source: "", self._readers)
 
     def _readers(self, tx: Tx, incoming: Incoming, source: KnowledgeSource) -> Page:
         bot, language = incoming.address.bot, incoming.language
         chats = [f"chat:{chat}" for chat in sorted(tx.members.list_allowed_groups(bot))][:MOST_GROUPS]
         groups = dict.fromkeys((EVERYONE, *NAMES.values(), *chats, *source.audience))
-        rows = [
-            [
-                Choice(
-                    ("✓ " if group in source.audience else "") + self._group(tx, language, group)[:40],
-                    "kb.read", {"source": source.id, "group": group, "on": group not in source.audience},
-                )
-            ]
-            for group in groups
-        ]  # fmt: skip
+        rows = []
+        for group in groups:
+            label = ("✓ " if group in source.audience else "") + self._group(tx, language, group)[:40]
+            payload = {"source": source.id, "group": group, "on": group not in source.audience}
+            rows.append([Choice(label, "kb.read", payload)])
         text = say(language, "kb.readers.about", name=source.name)
         if not source.audience:
             text += "\n\n" + say(language, "kb.who.nobody")
-        return Page(text, [*rows, [Choice(say(language, "kb.back"), "kb.open", {"source": source.id})]])
+        return Page(text, [*rows, [Choice(say(language, "kb.back"), "kb.open", {"source": source.id})]], back=False)
 
     def _group(self, tx: Tx, language: str, group: str) -> str:
         """What a group of people is called."""
@@ -221,198 +200,163 @@ class KnowledgePanel:
         name = tx.members.read_names(self.base.bot, [int(id_)]).get(int(id_)) or id_
         return say(language, f"kb.group.{kind}", name=name)
 
-    async def press_remove(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("kb.remove", requires=Permission.MANAGE)
+    async def ask_removal(self, turn: Turn, _reply: Reply, source: int) -> Callable[[Tx], Page]:
         """Ask whether a source is to be removed."""
 
-        def page(_tx: Tx, incoming: Incoming, source: KnowledgeSource) -> Page:
-            language, payload = incoming.language, {"source": source.id}
-            yes = Choice(say(language, "kb.remove"), "kb.removed", payload, dangerous=True)
-            return Page(
-                say(language, "kb.remove.ask", name=source.name),
-                [[yes, Choice(say(language, "cancel"), "kb.open", payload)]],
-            )
+        def ask(_tx: Tx, turn: Turn, source: KnowledgeSource) -> Page:
+            payload = {"source": source.id}
+            yes = Choice(turn.say("kb.remove"), "kb.removed", payload, dangerous=True)
+            row = [yes, Choice(turn.say("cancel"), "kb.open", payload)]
+            return Page(turn.say("kb.remove.ask", name=source.name), [row], back=False)
 
-        await self._change(incoming, reply, action, lambda _tx, _source: "", page)
+        return await self._change(turn, source, lambda _tx, _source: "", ask)
 
     # --- acts ---------------------------------------------------------------------------------------------------------
 
     async def _change(
         self,
-        incoming: Incoming,
-        reply: Reply,
-        action: ButtonPress,
+        turn: Turn,
+        number: int,
         act: Callable[[Tx, KnowledgeSource], str],
-        page: Callable[[Tx, Incoming, KnowledgeSource], Page] | None = None,
-    ) -> None:
-        """Do something with the source of a button, and show a page of it, or the list if it is not there any more.
+        page: Callable[[Tx, Turn, KnowledgeSource], Page] | None = None,
+    ) -> Callable[[Tx], Page]:
+        """Do something with a source, and show a page of it, or the list if it is not there any more.
 
         `act` returns the toast, "" for none.
         """
         wanted = await self._estimate()
 
-        def work(tx: Tx) -> str:
-            self.rights.ensure_admin(tx, incoming)
-            source = tx.sources.read_source(int(action.payload["source"]))
-            toast = act(tx, source) if source is not None else say(incoming.language, "kb.gone")
-            now = tx.sources.read_source(source.id) if source is not None else None
-            shown = (page or self._source)(tx, incoming, now) if now else self._list(tx, incoming, wanted)
-            finish_page(tx, incoming, shown, back=False)
+        def change(tx: Tx) -> Page:
+            self.rights.ensure_admin(tx, turn)
+            source = tx.sources.read_source(number)
+            toast = act(tx, source) if source is not None else turn.say("kb.gone")
+            now = tx.sources.read_source(number) if source is not None else None
+            shown = (page or self._source)(tx, turn, now) if now else self._list(tx, turn, wanted)
+            return replace(shown, toast=toast)
+
+        return change
+
+    def _log(self, tx: Tx, turn: Turn, act: str, source: str, **details: str) -> None:
+        tx.audit.add_entry(turn.address.bot, turn.user.id, act, source, **details)
+
+    @press(*ACTS, requires=Permission.MANAGE, has_toast=True)
+    async def act(self, turn: Turn, _reply: Reply, source: int) -> Callable[[Tx], Page]:
+        """Read a source now, pause it, go on with it, remove it, or decide about its articles that are gone."""
+        name = ACTS[turn.pressed.name]
+        act: Callable[[Tx, Turn, KnowledgeSource], str] = getattr(self, name)
+
+        def do(tx: Tx, found: KnowledgeSource) -> str:
+            toast = act(tx, turn, found)
+            self._log(tx, turn, f"kb{name}", found.name)
             return toast
 
-        toast = await finish(self.store, reply, work)
-        self.wake_jobs()
-        if toast:
-            await reply.acknowledge(toast)
+        return await self._change(turn, source, do)
 
-    def _log(self, tx: Tx, incoming: Incoming, act: str, source: str, **details: str) -> None:
-        tx.audit.add_entry(incoming.address.bot, incoming.user.id, act, source, **details)
+    def _sync(self, tx: Tx, turn: Turn, source: KnowledgeSource) -> str:
+        request_sync(tx, turn.address.bot, source.id, asked=turn)
+        return turn.say("kb.sync.done")
 
-    async def press_sync(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Read a source now."""
+    def _pause(self, tx: Tx, turn: Turn, source: KnowledgeSource) -> str:
+        """The source is not read any more until an admin resumes it, and what was read stays."""
+        tx.sources.change_source(source.id, state="paused")
+        job = tx.jobs.find_job(turn.address.bot, SYNC, str(source.id))
+        if job is not None and job.due > tx.clock.time():
+            tx.jobs.delete_done(job)
+        return turn.say("kb.pause.done")
 
-        def act(tx: Tx, source: KnowledgeSource) -> str:
-            request_sync(tx, incoming.address.bot, source.id, asked=incoming)
-            self._log(tx, incoming, "kb_sync", source.name)
-            return say(incoming.language, "kb.sync.done")
+    def _resume(self, tx: Tx, turn: Turn, source: KnowledgeSource) -> str:
+        tx.sources.change_source(source.id, state="active")
+        return self._sync(tx, turn, source)
 
-        await self._change(incoming, reply, action, act)
+    def _remove(self, tx: Tx, turn: Turn, source: KnowledgeSource) -> str:
+        """Remove the source, with the file that was sent for it."""
+        tx.sources.remove_source(source.id)
+        request_sync(tx, turn.address.bot, source.id, file=source.address if self._is_own(source) else "")
+        return turn.say("kb.removed", name=source.name)
 
-    async def press_pause(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Pause a source: it is not read any more until an admin resumes it, and what was read stays."""
+    def _drop(self, tx: Tx, turn: Turn, source: KnowledgeSource) -> str:
+        """Delete the articles that are no longer at the source: it is read again, and the result told."""
+        request_sync(tx, turn.address.bot, source.id, asked=turn, agreed=True)
+        return turn.say("kb.sync.done")
 
-        def act(tx: Tx, source: KnowledgeSource) -> str:
-            tx.sources.change_source(source.id, state="paused")
-            job = tx.jobs.find_job(incoming.address.bot, SYNC, str(source.id))
-            if job is not None and job.due > tx.clock.time():
-                tx.jobs.delete_done(job)
-            self._log(tx, incoming, "kb_pause", source.name)
-            return say(incoming.language, "kb.pause.done")
+    def _leave(self, _tx: Tx, turn: Turn, _source: KnowledgeSource) -> str:
+        """Keep the articles that are no longer at the source."""
+        return turn.say("kb.leave.done")
 
-        await self._change(incoming, reply, action, act)
-
-    async def press_resume(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Go on with a source that was paused: read it now."""
-
-        def act(tx: Tx, source: KnowledgeSource) -> str:
-            tx.sources.change_source(source.id, state="active")
-            request_sync(tx, incoming.address.bot, source.id, asked=incoming)
-            self._log(tx, incoming, "kb_resume", source.name)
-            return say(incoming.language, "kb.sync.done")
-
-        await self._change(incoming, reply, action, act)
-
-    async def press_read(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("kb.read", requires=Permission.MANAGE, has_toast=True)
+    async def change_readers(
+        self, turn: Turn, _reply: Reply, source: int, group: str, on: bool
+    ) -> Callable[[Tx], Page]:
         """Allow a group of people to read a source, or, if they could, forbid it."""
-        group, on = str(action.payload["group"]), bool(action.payload["on"])
 
         def act(tx: Tx, source: KnowledgeSource) -> str:
             rest = tuple(one for one in source.audience if one != group)
             audience = (*rest, group) if on else rest
             tx.sources.change_source(source.id, audience=audience)
-            request_look(tx, incoming.address.bot, readers=True)
-            self._log(tx, incoming, "kb_readers", source.name, readers=", ".join(audience) or "nobody")
-            return say(incoming.language, "kb.read.done" if audience else "kb.who.nobody")
+            request_look(tx, turn.address.bot, readers=True)
+            self._log(tx, turn, "kb_readers", source.name, readers=", ".join(audience) or "nobody")
+            return turn.say("kb.read.done" if audience else "kb.who.nobody")
 
-        await self._change(incoming, reply, action, act, self._readers)
+        return await self._change(turn, source, act, self._readers)
 
-    async def press_removed(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Remove a source, with the file that was sent for it."""
-
-        def act(tx: Tx, source: KnowledgeSource) -> str:
-            bot = incoming.address.bot
-            tx.sources.remove_source(source.id)
-            request_sync(tx, bot, source.id, file=source.address if self._is_own(source) else "")
-            self._log(tx, incoming, "kb_remove", source.name)
-            return say(incoming.language, "kb.removed", name=source.name)
-
-        await self._change(incoming, reply, action, act)
-
-    async def press_drop(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Delete the articles that are no longer at a source: the source is read again, and the result told."""
-
-        def act(tx: Tx, source: KnowledgeSource) -> str:
-            request_sync(tx, incoming.address.bot, source.id, asked=incoming, agreed=True)
-            self._log(tx, incoming, "kb_drop", source.name)
-            return say(incoming.language, "kb.sync.done")
-
-        await self._change(incoming, reply, action, act)
-
-    async def press_leave(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Keep the articles that are no longer at a source: the answer "no" to the bot's question whether to delete so
-        many.
-        """
-
-        def act(tx: Tx, source: KnowledgeSource) -> str:
-            self._log(tx, incoming, "kb_leave", source.name)
-            return say(incoming.language, "kb.leave.done")
-
-        await self._change(incoming, reply, action, act)
-
-    async def press_buy(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("kb.buy", requires=Permission.MANAGE, once=True, has_toast=True)
+    async def buy(self, turn: Turn, _reply: Reply, agreed: int, panel: bool = False) -> Callable[[Tx], Answer | Page]:
         """Add the job that buys the missing embeddings for at most the amount that the button named."""
-        agreed, wanted = int(action.payload["agreed"]), await self._estimate()
+        wanted = await self._estimate()
 
-        def work(tx: Tx) -> str:
-            self.rights.ensure_admin(tx, incoming)
-            tx.buttons.expire_button(action.key)
-            is_new = request_embedding(tx, incoming.address.bot, agreed, incoming)
-            toast = say(incoming.language, "kb.buy.begun" if is_new else "kb.buy.already")
+        def order(tx: Tx) -> Answer | Page:
+            self.rights.ensure_admin(tx, turn)
+            is_new = request_embedding(tx, turn.address.bot, agreed, turn)
+            toast = turn.say("kb.buy.begun" if is_new else "kb.buy.already")
             if is_new:
-                self._log(tx, incoming, "kb_buy", "", agreed=f"{agreed / 1_000_000:.2f} {self.currency}")
-            if action.payload.get("panel"):
-                finish_page(tx, incoming, self._list(tx, incoming, wanted), back=False)
-            else:
-                finish_turn(tx, incoming, toast, over=True)
-            return toast
+                self._log(tx, turn, "kb_buy", "", agreed=f"{agreed / 1_000_000:.2f} {self.currency}")
+            if panel:
+                return replace(self._list(tx, turn, wanted), toast=toast)
+            return Answer(toast, over=True, toast=toast)
 
-        toast = await finish(self.store, reply, work)
-        self.wake_jobs()
-        await reply.acknowledge(toast)
+        return order
 
-    async def press_later(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("kb.later", requires=Permission.MANAGE, has_toast=True)
+    def buy_later(self, _tx: Tx, turn: Turn) -> Answer:
         """Buy no embeddings now. Until they are bought, new passages are found by their words only."""
-        text = say(incoming.language, "kb.later.done")
-        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, text, over=True))
-        await reply.acknowledge(text)
+        text = turn.say("kb.later.done")
+        return Answer(text, over=True, toast=text)
 
     # --- a new source -------------------------------------------------------------------------------------------------
 
-    async def _add(self, incoming: Incoming, reply: Reply, address: str) -> None:
+    async def _add(self, turn: Turn, reply: Reply, address: str) -> Callable[[Tx], Page]:
         """Add a source, ask who may read it, and have it read. Raises `BadInput`."""
-        language = incoming.language
-        files = [one for one in incoming.parts if isinstance(one, Attachment) and one.kind == "document"]
+        files = [one for one in turn.parts if isinstance(one, Attachment) and one.kind == "document"]
         every = DAY if address else 0
         try:
             check_libraries()
             if not address and files:
-                address = str(await self._keep(incoming, reply, files[0]))
+                address = str(await self._keep(turn, reply, files[0]))
             elif not address:
-                raise BadInput(say(language, "kb.usage"))
-            elif not ELSEWHERE.fullmatch(address) and not self._is_owner(incoming):
-                raise BadInput(say(language, "kb.owners"))
+                raise BadInput(turn.say("kb.usage"))
+            elif not ELSEWHERE.fullmatch(address) and not self._is_owner(turn):
+                raise BadInput(turn.say("kb.owners"))
             try:
                 wish = await self.base.checked(KnowledgeSource("", "", address, every=every))
             except BadInput:
-                raise BadInput(say(language, "kb.unknown", address=address)) from None
+                raise BadInput(turn.say("kb.unknown", address=address)) from None
         except ConfigError:
-            raise BadInput(say(language, "kb.missing")) from None
+            raise BadInput(turn.say("kb.missing")) from None
 
-        def work(tx: Tx) -> None:
-            bot = incoming.address.bot
-            self.rights.ensure_admin(tx, incoming)
+        def add(tx: Tx) -> Page:
+            bot = turn.address.bot
+            self.rights.ensure_admin(tx, turn)
             known = [one for one in tx.sources.list_sources(bot) if one.address == wish.address]
             if known:
-                finish_page(tx, incoming, self._source(tx, incoming, known[0]), back=False)
-                return
+                return self._source(tx, turn, known[0])
             source = self.base.store_new(tx, wish)
-            request_sync(tx, bot, source.id, asked=incoming)
-            self._log(tx, incoming, "kb_add", source.name)
-            page = self._readers(tx, incoming, source)
-            added = say(language, "kb.added", name=source.name)
-            finish_page(tx, incoming, Page(f"{added}\n\n{page.text}", page.rows), back=False)
+            request_sync(tx, bot, source.id, asked=turn)
+            self._log(tx, turn, "kb_add", source.name)
+            page = self._readers(tx, turn, source)
+            return replace(page, text=f"{turn.say('kb.added', name=source.name)}\n\n{page.text}")
 
-        await finish(self.store, reply, work)
-        self.wake_jobs()
+        return add
 
     async def _keep(self, incoming: Incoming, reply: Reply, file: Attachment) -> Path:
         """Store a document that was sent as a file of the cache. Raises `BadInput`."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from bot.access.policy import Access, Actor
 from bot.billing.metering import BillTo
 from bot.errors import BadInput, ConfigError
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import Feature, Turn, press
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
-from bot.outbox import Choice, finish, finish_turn
+from bot.outbox import Answer, Choice
 from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.sources import EVERYONE
+from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.types import Incoming, Permission
 
@@ -31,40 +31,34 @@ AGAIN = "kb.search"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchPage:
+class SearchPage(Feature):
     """Searches the sources and shows how well each passage fits. Who asks pays for the embedding of the question."""
 
     base: KnowledgeBase
     access: Access
 
-    def feature(self) -> Handlers:
-        """The button that looks again with the other rights."""
-        return Handlers(presses={AGAIN: ButtonHandler(self.press_again, Permission.MANAGE)})
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self.base.store
 
-    async def show(self, incoming: Incoming, reply: Reply, question: str, *, everyone: bool = False) -> None:
+    @press(AGAIN, requires=Permission.MANAGE)
+    async def show(self, turn: Turn, _reply: Reply, question: str, everyone: bool = False) -> Answer:
         """Show what a question finds; `everyone`: of what everybody may read. Raises `BadInput`."""
-        language, question = incoming.language, question[:LONGEST_QUESTION]
+        question = question[:LONGEST_QUESTION]
         try:
             check_libraries()
         except ConfigError:
-            raise BadInput(say(language, "kb.missing")) from None
+            raise BadInput(turn.say("kb.missing")) from None
         if not question:
-            raise BadInput(say(language, "kb.usage.search"))
-        groups = frozenset({EVERYONE}) if everyone else self._groups(incoming)
-        found = await self.base.search(question, groups, BillTo.of(incoming, language))
-        other = Choice(
-            say(language, "kb.search.mine" if everyone else "kb.search.everyone"), AGAIN,
-            {"question": question, "everyone": not everyone},
-        )  # fmt: skip
-        head = say(language, "kb.search.by_everyone" if everyone else "kb.search.by_you", question=question)
-        text = "\n\n".join([head, *self._lines(language, found)])
+            raise BadInput(turn.say("kb.usage.search"))
+        groups = frozenset({EVERYONE}) if everyone else self._groups(turn)
+        found = await self.base.search(question, groups, BillTo.of(turn, turn.language))
+        label = turn.say("kb.search.mine" if everyone else "kb.search.everyone")
+        other = Choice(label, AGAIN, {"question": question, "everyone": not everyone})
+        head = turn.say("kb.search.by_everyone" if everyone else "kb.search.by_you", question=question)
         # No page of the panel: the next search leaves it readable, so that both can be compared.
-        await finish(self.base.store, reply, lambda tx: finish_turn(tx, incoming, text, choices=[other], over=True))
-
-    async def press_again(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Look again, with the rights that the button names."""
-        given = action.payload
-        await self.show(incoming, reply, str(given["question"]), everyone=bool(given["everyone"]))
+        return Answer("\n\n".join([head, *self._lines(turn.language, found)]), choices=[other], over=True)
 
     def _lines(self, language: str, found: Found) -> list[str]:
         if not found.hits:

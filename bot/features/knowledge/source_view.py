@@ -1,6 +1,6 @@
 """The button [Show the source] below an answer: it shows the quoted passage, with the quoted sentences in bold.
 
-Begin with `SourceView.press`. Rights are checked at the press: the person is shown only what may be read in that chat
+Begin with `SourceView.show`. Rights are checked at the press: the person is shown only what may be read in that chat
 now, whatever the answer was allowed to quote when it was sent.
 """
 
@@ -10,14 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.conversation.branching import SOURCE
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import Feature, Turn, press
 from bot.knowledge.answering import KnowledgeAnswers
-from bot.outbox import Choice, finish, finish_turn
-from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
+from bot.outbox import Answer, Choice
 from bot.storage.repositories.knowledge.passages import QuotedPassage
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing
 
 MOST = 8  # sources with a button each
@@ -25,7 +22,7 @@ Quoted = tuple[Sequence[QuotedPassage], Mapping[int, tuple[str, str]]]  # of one
 
 
 @dataclass(slots=True, kw_only=True)
-class SourceView:
+class SourceView(Feature):
     """Shows the sources of an answer, one at a time, in a message that changes in place.
 
     Without `answers` (None) the bot has no knowledge base, and the sources are pages of the documents in the
@@ -35,32 +32,22 @@ class SourceView:
     store: Store
     answers: KnowledgeAnswers | None = None
 
-    def feature(self) -> Handlers:
-        """The button below answers."""
-        return Handlers(presses={SOURCE: ButtonHandler(self.press)})
-
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press(SOURCE)
+    def show(self, tx: Tx, turn: Turn, answer: int, number: int | None = None) -> Answer:
         """Show one source of an answer, with buttons to the others. A press on those changes the message."""
         from bot.knowledge.answer.source_view import source_text
 
-        answer, number = action.payload["answer"], action.payload.get("number", 0)
-
-        def work(tx: Tx) -> None:
-            articles = [*self._articles(tx, incoming, answer), *_pages(tx, incoming, answer)][:MOST]
-            if not articles:
-                finish_turn(tx, incoming, say(incoming.language, "kb.source.closed"))
-                return
-            place = min(number, len(articles) - 1)
-            quoted, around = articles[place]
-            text = source_text(quoted, around, incoming.language)
-            others = [
-                Choice(f"· {one + 1} ·" if one == place else str(one + 1), SOURCE, {"answer": answer, "number": one})
-                for one in range(len(articles))
-            ]
-            choices = [others] if len(articles) > 1 else []
-            finish_turn(tx, incoming, Outgoing(text), choices=choices, over="number" in action.payload)
-
-        await finish(self.store, reply, work)
+        articles = [*self._articles(tx, turn, answer), *_pages(tx, turn, answer)][:MOST]
+        if not articles:
+            return Answer(turn.say("kb.source.closed"))
+        place = min(number or 0, len(articles) - 1)
+        quoted, around = articles[place]
+        others = [
+            Choice(f"· {one + 1} ·" if one == place else str(one + 1), SOURCE, {"answer": answer, "number": one})
+            for one in range(len(articles))
+        ]
+        text = Outgoing(source_text(quoted, around, turn.language))
+        return Answer(text, choices=[others] if len(articles) > 1 else [], over=number is not None)
 
     def _articles(self, tx: Tx, incoming: Incoming, answer: int) -> Sequence[Quoted]:
         """What an answer quotes of the knowledge base, as far as it may be read here now."""

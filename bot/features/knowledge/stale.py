@@ -16,14 +16,12 @@ from bot.access.policy import Access, Actor
 from bot.access.rights import Rights
 from bot.billing.metering import BillTo
 from bot.errors import ConfigError
-from bot.feature import ButtonHandler, Handlers
 from bot.features.knowledge.jobs import send
+from bot.handlers import After, Feature, Turn, job, press
 from bot.jobs.learning import REVIEW, STALE
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
-from bot.outbox import Choice, finish, finish_turn
-from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
+from bot.outbox import Answer, Choice
 from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.repositories.knowledge.quotes import ASKED, DONE, GONE, LEFT, StoredQuote
 from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
@@ -53,7 +51,7 @@ class _Findings:
 
 
 @dataclass(slots=True, kw_only=True)
-class StaleAnswers:
+class StaleAnswers(Feature):
     """Finds stale answers, asks admins about those of the last `days`, and tells the chats what the source says now.
 
     `deliver` sends the messages that were stored.
@@ -69,37 +67,28 @@ class StaleAnswers:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Handlers:
-        """The job, and the buttons below its question."""
-        return Handlers(
-            presses={
-                "stale.tell": ButtonHandler(self.press_tell, Permission.MANAGE),
-                "stale.leave": ButtonHandler(self.press_leave, Permission.MANAGE),
-            },
-            jobs={STALE: self.check},
-        )
-
     # --- the job ------------------------------------------------------------------------------------------------------
 
-    async def check(self, job: Job) -> None:
-        """The job that looks at quotes whose passages were replaced or removed, and asks admins about those that the
-        source now contradicts.
+    @job(STALE)
+    async def check(self, due: Job) -> None:
+        """Look at quotes whose passages were replaced or removed, and ask admins about those that the source now
+        contradicts.
         """
-        bot = job.address.bot
+        bot = due.address.bot
         try:
             check_libraries()
         except ConfigError:
-            await self.store.write(lambda tx: tx.jobs.delete_done(job))
+            await self.store.write(lambda tx: tx.jobs.delete_done(due))
             return
         while quotes := await self.store.read(lambda tx: tx.quotes.list_ended(bot, BATCH)):
             found = await self._look(quotes)
-            self.deliver(job.key, await self.store.write(lambda tx, found=found: self._store(tx, bot, found)))  # type: ignore[misc]
+            self.deliver(due.key, await self.store.write(lambda tx, found=found: self._store(tx, bot, found)))  # type: ignore[misc]
 
         def end(tx: Tx) -> None:
             if tx.quotes.list_ended(bot, 1):
-                tx.jobs.reschedule(job, tx.clock.time())
+                tx.jobs.reschedule(due, tx.clock.time())
             else:
-                tx.jobs.delete_done(job)
+                tx.jobs.delete_done(due)
 
         await self.store.write(end)
 
@@ -169,47 +158,36 @@ class StaleAnswers:
 
     # --- what an admin decides ----------------------------------------------------------------------------------------
 
-    async def press_tell(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("stale.tell", requires=Permission.MANAGE)
+    def tell(self, tx: Tx, turn: Turn, quotes: list[int], passage: int, old: str, new: str) -> After:
         """Tell each chat that was shown a stale quote what the source says now, once, if the chat may still read that
         source.
         """
-        bot, given = incoming.address.bot, action.payload
+        bot, now, chats = turn.address.bot, self.rights.ensure_admin(tx, turn), []
+        asked, sources = tx.quotes.read_quotes(bot, quotes, ASKED), tx.sources.list_sources(bot)
+        for quote in asked:
+            may_read = _may_read(tx, quote, passage, sources, heard_by(now, quote))
+            if not may_read or tx.chats.is_unreachable(quote.address):
+                continue
+            language = tx.chats.read_choices(quote.address).language or tx.chats.read_language(bot, quote.user)
+            text = say(language, "stale.correction", old=old[:LONGEST], new=new[:LONGEST])
+            shown = tx.outbox.message_ids(quote.address, quote.turn)
+            outgoing = Outgoing(text, plain=True, reply_to=shown[0] if shown else 0)
+            tx.outbox.add_answer(f"{quote.turn}.stale{quote.id}", quote.address, outgoing)
+            chats.append(quote.address)
+        tx.quotes.mark([quote.id for quote in asked], DONE)
+        if asked:
+            tx.audit.add_entry(bot, turn.user.id, "kb_corrected", chats=len(chats))
+        told = turn.say("stale.told" if asked else "learned.gone", count=len(chats))
+        return After(Answer(told, over=True), lambda: self.deliver(f"{turn.id}.stale", chats))
 
-        def work(tx: Tx) -> list[Address]:
-            now = self.rights.ensure_admin(tx, incoming)
-            quotes, sources = tx.quotes.read_quotes(bot, given["quotes"], ASKED), tx.sources.list_sources(bot)
-            chats = []
-            for quote in quotes:
-                may_read = _may_read(tx, quote, given["passage"], sources, heard_by(now, quote))
-                if not may_read or tx.chats.is_unreachable(quote.address):
-                    continue
-                language = tx.chats.read_choices(quote.address).language or tx.chats.read_language(bot, quote.user)
-                text = say(language, "stale.correction", old=given["old"][:LONGEST], new=given["new"][:LONGEST])
-                shown = tx.outbox.message_ids(quote.address, quote.turn)
-                outgoing = Outgoing(text, plain=True, reply_to=shown[0] if shown else 0)
-                tx.outbox.add_answer(f"{quote.turn}.stale{quote.id}", quote.address, outgoing)
-                chats.append(quote.address)
-            tx.quotes.mark([quote.id for quote in quotes], DONE)
-            if quotes:
-                tx.audit.add_entry(bot, incoming.user.id, "kb_corrected", chats=len(chats))
-            key = "stale.told" if quotes else "learned.gone"
-            finish_turn(tx, incoming, say(incoming.language, key, count=len(chats)), over=True)
-            return chats
-
-        self.deliver(f"{incoming.id}.stale", await finish(self.store, reply, work))
-
-    async def press_leave(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("stale.leave", requires=Permission.MANAGE)
+    def leave(self, tx: Tx, turn: Turn, quotes: list[int]) -> Answer:
         """Tell nobody."""
-        bot = incoming.address.bot
-
-        def work(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            quotes = tx.quotes.read_quotes(bot, action.payload["quotes"], ASKED)
-            tx.quotes.mark([quote.id for quote in quotes], LEFT)
-            key = "stale.left" if quotes else "learned.gone"
-            finish_turn(tx, incoming, say(incoming.language, key), over=True)
-
-        await finish(self.store, reply, work)
+        self.rights.ensure_admin(tx, turn)
+        asked = tx.quotes.read_quotes(turn.address.bot, quotes, ASKED)
+        tx.quotes.mark([quote.id for quote in asked], LEFT)
+        return Answer(turn.say("stale.left" if asked else "learned.gone"), over=True)
 
 
 def heard_by(access: Access, quote: StoredQuote) -> frozenset[str]:

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from bot.access.policy import Access, Actor, Decision
 from bot.conversation.assistant import Assistant
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import Feature, Turn, job, press
 from bot.jobs.learning import TELL
 from bot.knowledge.answer.citing import Citing
-from bot.outbox import finish, finish_turn, remove_buttons
-from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
+from bot.outbox import Answer, remove_buttons
 from bot.storage.repositories.knowledge.gaps import TOLD, WANTED, Gap
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
@@ -31,7 +29,7 @@ PAUSE = 3_600.0  # seconds until those are looked at again whose budget is used 
 
 
 @dataclass(slots=True, kw_only=True)
-class Telling:
+class Telling(Feature):
     """Notes which people want to be told, and tells them. `deliver` sends the messages that a job has stored."""
 
     assistant: Assistant
@@ -43,27 +41,19 @@ class Telling:
         """The database."""
         return self.assistant.store
 
-    def feature(self) -> Handlers:
-        """The button and the job."""
-        return Handlers(presses={"gap.tell": ButtonHandler(self.press, has_toast=True)}, jobs={TELL: self.look})
-
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("gap.tell", once=True, has_toast=True)
+    def note(self, tx: Tx, turn: Turn, question: int) -> Answer:
         """Note that the person waits for an answer; the button works once."""
-
-        def work(tx: Tx) -> str:
-            waits = tx.gaps.want_answer(int(action.payload["question"]))
-            remove_buttons(tx, incoming, only=action.key)
-            tx.buttons.expire_button(action.key)
-            finish_turn(tx, incoming)
-            return say(incoming.language, "gap.tell.done" if waits else "gap.tell.gone")
-
-        await reply.acknowledge(await finish(self.store, reply, work))
+        waits = tx.gaps.want_answer(question)
+        remove_buttons(tx, turn, only=turn.data)
+        return Answer(toast=turn.say("gap.tell.done" if waits else "gap.tell.gone"))
 
     # --- the job ------------------------------------------------------------------------------------------------------
 
-    async def look(self, job: Job) -> None:
-        """Handle the job that, after sources have changed, tries the questions again whose askers want to be told."""
-        bot, later = job.address.bot, False
+    @job(TELL)
+    async def look(self, due: Job) -> None:
+        """Try the questions again whose askers want to be told, after sources have changed."""
+        bot, later = due.address.bot, False
         waiting = await self.store.read(lambda tx: tx.gaps.list_wanted(bot, tx.knowledge.generation()))
         for gap in waiting:
             try:
@@ -74,9 +64,9 @@ class Telling:
 
         def end(tx: Tx) -> None:
             if tx.gaps.list_wanted(bot, tx.knowledge.generation()):
-                tx.jobs.reschedule(job, tx.clock.time() + (PAUSE if later else 0.0))
+                tx.jobs.reschedule(due, tx.clock.time() + (PAUSE if later else 0.0))
             else:
-                tx.jobs.delete_done(job)
+                tx.jobs.delete_done(due)
 
         await self.store.write(end)
 
@@ -120,9 +110,16 @@ class Telling:
         tip = tx.messages.find_head(conversation)
         shown = tx.messages.find_message(tip) if tip is not None else None
         answer = tx.messages.add_message(
-            conversation, gap.address, turn, "assistant", (Text(text),), parent=question.id, ending="stop",
-            user=gap.user, sources=citing.sources,
-        )  # fmt: skip
+            conversation,
+            gap.address,
+            turn,
+            "assistant",
+            (Text(text),),
+            parent=question.id,
+            ending="stop",
+            user=gap.user,
+            sources=citing.sources,
+        )
         tx.knowledge.store_quotes(answer.id, citing.spans)
         if shown is not None and shown.parent != question.id:  # the conversation has gone on
             tx.messages.move_head(conversation, tip)
