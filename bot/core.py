@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.access.policy import Access
@@ -13,13 +13,15 @@ from bot.conversation.assistant import Assistant
 from bot.ports import Transport
 from bot.prompts.library import Library
 from bot.storage.store import Store
+from bot.types import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
     """The parts of one bot, which live as long as it runs.
 
-    `transport` serves the addresses of all messengers. `wake_jobs` is called after a job was added outside of a
+    `transport` serves the addresses of all messengers. `deliver` sends in the background what the outbox has for these
+    addresses. `wake_jobs` is called after a job was added outside of a
     handler's transaction.
     """
 
@@ -31,4 +33,5 @@ class Core:
     meter: Meter
     assistant: Assistant
     library: Library
+    deliver: Callable[[str, Sequence[Address]], None]
     wake_jobs: Callable[[], None]

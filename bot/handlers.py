@@ -16,7 +16,7 @@ only where it waits for a slow or paid service; it returns how the turn ends, or
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum, auto
 from functools import partial
@@ -26,10 +26,11 @@ from pydantic import BaseModel, ValidationError
 
 from bot.extension.arguments import model_of
 from bot.feature import ButtonHandler, Command, Handlers, Section
-from bot.outbox import Effect, Outcome, Page, end_question, end_turn, finish, finish_turn
+from bot.outbox import Effect, Outcome, Page, Writer, end_question, end_turn, finish, finish_turn
 from bot.ports import Reply
+from bot.storage.engines.job_notify import Queue
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.store import Store, Tx
+from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Permission
 
@@ -172,15 +173,15 @@ def kind(*kinds: Kind) -> Callable[[F], F]:
 
 class Feature:
     """A feature: its decorated methods are its handlers. A dataclass whose fields are the parts of `core.Core` that it
-    needs: a `store`; an `assistant` if it returns a `Question`; `wake_jobs` if it adds jobs; a `transport` if its jobs
-    answer, or, if they answer many chats, `deliver`, which does not wait.
+    needs: a `store`; an `assistant` if it returns a `Question`; `wake_jobs` if it adds jobs; `deliver` if it answers in
+    jobs, or elsewhere than in the turn's own chat.
     """
 
     if TYPE_CHECKING:
 
         @property
-        def store(self) -> Store:
-            """The database."""
+        def store(self) -> Writer:
+            """The database, or what runs transactions on it."""
 
     @classmethod
     def of(cls, core: object) -> Self:
@@ -253,7 +254,7 @@ class _Method:
             do_itself: Callable[[Job], Awaitable[None]] = self.run
             return do_itself
 
-        def work(tx: Tx, due: Job) -> Iterable[Address]:
+        def work(tx: Tx, due: Job) -> Sequence[Address]:
             now = tx.jobs.find_job(due.address.bot, due.kind, due.key)
             if now is None or now.due != due.due:  # cancelled, or done already
                 return ()
@@ -262,15 +263,11 @@ class _Method:
                 tx.jobs.reschedule(due, again.due)
             else:
                 tx.jobs.delete_done(due)
-            return tx.queue.answered
+            return list(tx.queue.answered)
 
         async def do(due: Job) -> None:
-            chats = await self.feature.store.write(lambda tx: work(tx, due))
-            if (deliver := getattr(self.feature, "deliver", None)) is not None:
-                deliver(due.key, list(chats))
-                return
-            for where in chats:
-                await self.feature.transport.reply(where, due.key).finish()
+            if chats := await self.feature.store.write(lambda tx: work(tx, due)):
+                self.feature.deliver(due.key, chats)
 
         return do
 
@@ -285,7 +282,7 @@ class _Method:
         is_async = inspect.iscoroutinefunction(self.run)
         found = await self.run(turn, reply, **arguments) if is_async else None
 
-        def end(tx: Tx) -> tuple[Result, Incoming, bool]:
+        def end(tx: Tx) -> tuple[Result, Incoming, Queue]:
             result = self.run(tx, turn, **arguments) if not is_async else found(tx) if callable(found) else found
             outcome = result.outcome if isinstance(result, After) else result
             where: Incoming = turn
@@ -295,11 +292,13 @@ class _Method:
                 where = end_turn(tx, turn, outcome)
             if turn.action is not None and self.options.get("once"):
                 tx.buttons.expire_button(turn.action.key)
-            return result, where, tx.queue.has_jobs
+            return result, where, tx.queue
 
-        result, where, has_jobs = await self.feature.store.write(end)
-        if has_jobs:
+        result, where, left = await self.feature.store.write(end)
+        if left.has_jobs:
             self.feature.wake_jobs()
+        if others := [one for one in left.answered if one not in (turn.address, where.address)]:
+            self.feature.deliver("", others)
         outcome = result.outcome if isinstance(result, After) else result
         if isinstance(outcome, Question):
             await self.feature.assistant.answer(outcome.asked, reply, last=True, then=outcome.then)

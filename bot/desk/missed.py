@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.desk.desk import Desk, Places
-from bot.feature import Handlers
+from bot.handlers import Feature, job
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import OPEN_CASE, Case
 from bot.texts.catalog import say
@@ -30,30 +30,22 @@ def note_missed(tx: Tx, incoming: Incoming) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MissedMessages:
-    """Tells a customer and the operators how many messages were not taken. `send` delivers in the background."""
+class MissedMessages(Feature):
+    """Tells a customer and the operators how many messages were not taken."""
 
     store: Store
     desk: Desk
-    send: Callable[[str, Places], None]
+    deliver: Callable[[str, Places], None]
+    wake_jobs: Callable[[], None]
 
-    def feature(self) -> Handlers:
-        """The job that tells both sides."""
-        return Handlers(jobs={TELL: self.tell})
-
-    async def tell(self, job: Job) -> None:
-        """The job: say how many messages were turned away since that was said last."""
-
-        def work(tx: Tx) -> Places:
-            tx.jobs.delete_done(job)
-            case = tx.one(Case, bot=self.desk.bot, id=int(job.payload["case"]))
-            if case is None or self.desk.seat(tx, case) is None:
-                return ()
-            count = tx.cases.count_events(case, MISSED, TOLD)
-            tx.cases.add_event(case, TOLD)
-            key = f"case.{case.id}.missed.{tx.clock.time():.0f}"
-            customer = Outgoing(say(case.language, "desk.missed", count=count), plain=True)
-            tx.outbox.add_answer(key, case.address, customer)
-            return [case.address, *self.desk.tell_topic(tx, case, f"{key}.team", "desk.missed.team", count=count)]
-
-        self.send("", await self.store.write(work))
+    @job(TELL)
+    def tell(self, tx: Tx, due: Job) -> None:
+        """Say how many messages were turned away since that was said last."""
+        case = tx.one(Case, bot=self.desk.bot, id=int(due.payload["case"]))
+        if case is None or self.desk.seat(tx, case) is None:
+            return
+        count = tx.cases.count_events(case, MISSED, TOLD)
+        tx.cases.add_event(case, TOLD)
+        key = f"case.{case.id}.missed.{tx.clock.time():.0f}"
+        tx.outbox.add_answer(key, case.address, Outgoing(say(case.language, "desk.missed", count=count), plain=True))
+        self.desk.tell_topic(tx, case, f"{key}.team", "desk.missed.team", count=count)

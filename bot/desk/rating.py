@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
-from bot.feature import ButtonHandler, Handlers
-from bot.outbox import finish_turn
-from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
+from bot.handlers import Feature, Turn, press
+from bot.outbox import Answer, finish_turn
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import NEWEST_CASE, Case
 from bot.texts.catalog import say
@@ -42,35 +40,27 @@ def question_of(case: Case) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rating:
-    """Stores the stars and comments that customers give after a case. `send` delivers to places in the background."""
+class Rating(Feature):
+    """Stores the stars and comments that customers give after a case."""
 
     store: Store
     desk: Desk
-    send: Callable[[str, Places], None]
+    deliver: Callable[[str, Places], None]
+    wake_jobs: Callable[[], None]
 
-    def feature(self) -> Handlers:
-        """Return the feature: the stars below the message with which a case is closed."""
-        return Handlers(presses={"desk.rate": ButtonHandler(self.press)})
-
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("desk.rate")
+    def rate(self, tx: Tx, turn: Turn, case: int, stars: int) -> Answer | None:
         """Store the stars; the message says thanks, and how a comment is added."""
-
-        def work(tx: Tx) -> Places:
-            case, stars = tx.one(Case, bot=self.desk.bot, id=int(action.payload["case"])), int(action.payload["stars"])
-            if case is None:
-                finish_turn(tx, incoming)
-                return ()
-            tx.change(case, rating=stars)
-            tx.cases.add_event(case, "rated", incoming.user.id, str(stars))
-            self.desk.tell_outside(tx, case, "rated", stars=stars)
-            thanks = say(incoming.language, "desk.rate.thanks", stars="★" * stars)
-            finish_turn(tx, incoming, Outgoing(thanks, plain=True, of=question_of(case)), over=True)
-            rated = tx.one(Case, bot=self.desk.bot, id=case.id) or case
-            return [*self._tell(tx, case, incoming, "★" * stars), *self.desk.show_card(tx, rated, cause=incoming.id)]
-
-        self.send("", await self.store.write(work))
-        await reply.finish()
+        found = tx.one(Case, bot=self.desk.bot, id=case)
+        if found is None:
+            return None
+        rated = tx.change(found, rating=stars)
+        tx.cases.add_event(rated, "rated", turn.user.id, str(stars))
+        self.desk.tell_outside(tx, rated, "rated", stars=stars)
+        self._tell(tx, rated, turn, "★" * stars)
+        self.desk.show_card(tx, rated, cause=turn.id)
+        thanks = turn.say("desk.rate.thanks", stars="★" * stars)
+        return Answer(Outgoing(thanks, plain=True, of=question_of(rated)), over=True)
 
     def comment(self, tx: Tx, incoming: Incoming) -> Places | None:
         """Store a reply to the question for stars, or to the thanks for them, as the customer's comment.

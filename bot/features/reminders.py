@@ -23,12 +23,11 @@ from bot.features.times.reading import Reading, When
 from bot.features.times.sayings import shown_clock, shown_span, shown_time
 from bot.handlers import NOT_MINE, Again, Feature, Result, Turn, awaited, command, job, press, section
 from bot.outbox import Answer, Ask, Choice, Page, delivery_key, end_question, expire_buttons, remove_buttons
-from bot.ports import Transport
 from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log
 from bot.texts.catalog import say
 from bot.tools.tool import Tool, ToolContext
-from bot.types import Incoming, Job, Outgoing, User
+from bot.types import Address, Incoming, Job, Outgoing, User
 
 KIND = "reminder"
 ASKED = "reminder.zone"  # the awaited answer to the question for the time zone
@@ -62,7 +61,7 @@ class Reminders(Feature):
     """Sets and sends reminders."""
 
     store: Store
-    transport: Transport
+    deliver: Callable[[str, Sequence[Address]], None]
     wake_jobs: Callable[[], None]
 
     @command("/remind")

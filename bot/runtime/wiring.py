@@ -314,6 +314,7 @@ def core_of(given: Given, ground: Ground, assistant: Assistant) -> Core:
         meter=people.meter,
         assistant=assistant,
         library=ground.library,
+        deliver=people.joining.deliver,
         wake_jobs=ground.wake_jobs,
     )
 
@@ -322,7 +323,7 @@ def answering_of(given: Given, ground: Ground) -> Answering:
     """The assistant, with what it needs."""
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
-    reminders = Reminders(store=store, transport=ground.transport, wake_jobs=ground.wake_jobs)
+    reminders = Reminders(store=store, deliver=ground.people.joining.deliver, wake_jobs=ground.wake_jobs)
     documents = Documents(store=store, meter=meter, embedder=studio.embeddings())
     voice = _voice(given, ground)
     how = AnswerOptions.from_settings(settings)

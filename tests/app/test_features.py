@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -13,13 +13,12 @@ from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, ConfigError
 from bot.handlers import NOT_MINE, Again, Feature, Question, Result, Turn, awaited, command, job, press
 from bot.outbox import Answer, Ask, Choice
-from bot.ports import Transport
 from bot.storage.rows import Col, Row, column
 from bot.storage.schema import Id
 from bot.storage.store import Store, Tx
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
-from bot.types import Job, Outgoing
+from bot.types import Address, Job, Outgoing
 
 SHOP = App()
 
@@ -40,7 +39,7 @@ class Shop(Feature):
 
     store: Store
     assistant: Assistant
-    transport: Transport
+    deliver: Callable[[str, Sequence[Address]], None]
     wake_jobs: Callable[[], None]
 
     @command("/lamp", about={"en": "Order a lamp", "ru": "Заказать лампу"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.desk.cards import card_of
 from bot.desk.desk import ASSIGN, Desk, Places
 from bot.desk.formatting import Piece, formatted
-from bot.feature import Handlers
+from bot.handlers import Again, Feature, job
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CASES_BY_WAIT, EVENTS, HELD, ON_DUTY, WAITING, Case, OperatorDuty
 from bot.texts.catalog import say
@@ -34,43 +34,37 @@ def choose(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """Offers waiting cases. `serves` says whether a user may answer customers; `send` delivers in the background."""
+class Assignment(Feature):
+    """Offers waiting cases. `serves` says whether a user may answer customers."""
 
     store: Store
     desk: Desk
     serves: Callable[[int], bool]
-    send: Callable[[str, Places], None]
+    deliver: Callable[[str, Places], None]
+    wake_jobs: Callable[[], None]
 
-    def feature(self) -> Handlers:
-        """The job that offers a case."""
-        return Handlers(jobs={ASSIGN: self.run})
-
-    async def run(self, job: Job) -> None:
-        """The job: offer a case to the next operator, unless it was taken meanwhile."""
-        self.send("", await self.store.write(lambda tx: self._offer(tx, job)))
-
-    def _offer(self, tx: Tx, job: Job) -> Places:
-        tx.jobs.delete_done(job)
+    @job(ASSIGN)
+    def offer(self, tx: Tx, due: Job) -> Again | None:
+        """Offer a case to the next operator, unless it was taken meanwhile."""
         desk, now = self.desk, tx.clock.time()
-        case = tx.one(Case, bot=desk.bot, id=int(job.payload["case"]))
-        if case is None or case.owner != WAITING or case.version != int(job.payload["version"]):
-            return ()
+        case = tx.one(Case, bot=desk.bot, id=int(due.payload["case"]))
+        if case is None or case.owner != WAITING or case.version != int(due.payload["version"]):
+            return None
         rules = desk.table.assign_of(desk.hours.team(case))
         if rules.how == "pull":
-            return ()
+            return None
         opening = desk.hours.next_opening(case, now)
         if opening is not None:
-            desk.assign(tx, case, due=opening)
-            return ()
+            return Again(opening)
         tried = {event.who for event in tx.all(EVENTS, case_id=case.id, what=OFFERED) if event.at >= case.waiting_since}
         user = self._chosen(tx, case, tried)
         if not user:
-            return self._unassigned(tx, case, len(tried))
+            self._unassigned(tx, case, len(tried))
+            return None
         tx.cases.add_event(case, OFFERED, user)
         tx.change_all(OperatorDuty, {"assigned": tx.clock.time()}, bot=desk.bot, user=user)
-        desk.assign(tx, case, due=now + rules.patience)
-        return self._tell(tx, case, user, len(tried))
+        self._tell(tx, case, user, len(tried))
+        return Again(now + rules.patience)
 
     def _chosen(self, tx: Tx, case: Case, tried: Collection[int]) -> int:
         desk, now, team = self.desk, tx.clock.time(), self.desk.hours.team(case)

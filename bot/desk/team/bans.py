@@ -14,10 +14,10 @@ from bot.access.rights import Rights
 from bot.desk.cases import Close, NotPossible
 from bot.desk.desk import Desk, Places
 from bot.desk.policy.desk_file import seconds_of
-from bot.feature import Handlers
+from bot.handlers import Feature, job
 from bot.storage.store import Tx
 from bot.storage.tables.desk import Case
-from bot.types import Address, Job
+from bot.types import Job
 
 BAN = "desk.ban"  # the job
 LONGEST = 500  # characters of a reason
@@ -33,39 +33,34 @@ def order_ban(tx: Tx, case: Case, operator: int, turn: str, said: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bans:
-    """Locks customers out. `directory` holds the roles in memory; `send` delivers to places in the background."""
+class Bans(Feature):
+    """Locks customers out. `store` is the directory, which holds the roles in memory."""
 
+    store: MemberDirectory
     desk: Desk
-    directory: MemberDirectory
     rights: Rights
     access: Access
-    send: Callable[[str, Places], None]
+    deliver: Callable[[str, Places], None]
+    wake_jobs: Callable[[], None]
 
-    def feature(self) -> Handlers:
-        """The job that locks a customer out."""
-        return Handlers(jobs={BAN: self.ban})
-
-    async def ban(self, job: Job) -> None:
-        """The job: lock the customer of a case out and close the case, or say in its topic why not."""
-        self.send("", await self.directory.write(lambda tx: self._ban(tx, job)))
-
-    def _ban(self, tx: Tx, job: Job) -> Places:
-        tx.jobs.delete_done(job)
-        of, bot = job.payload, self.desk.bot
+    @job(BAN)
+    def ban(self, tx: Tx, due: Job) -> None:
+        """Lock the customer of a case out and close the case, or say in its topic why not."""
+        of, bot = due.payload, self.desk.bot
         case = tx.one(Case, bot=bot, id=int(of["case"]))
         if case is None:
-            return ()
-        by, seconds, key = int(of["operator"]), float(of["seconds"]), f"{job.key}.told"
+            return
+        by, seconds, key = int(of["operator"]), float(of["seconds"]), f"{due.key}.told"
         if stored_access(self.access, tx, bot).role(Actor(case.user, private=True)) >= Role.OPERATOR:
-            return self.desk.tell_topic(tx, case, key, "desk.ban.colleague")
-        places = list[Address]()
+            self.desk.tell_topic(tx, case, key, "desk.ban.colleague")
+            return
         if not case.closed:
             try:
-                places += self.desk.change(tx, case, Close(by), who=by)
+                self.desk.change(tx, case, Close(by), who=by)
             except NotPossible as error:
-                return self.desk.tell_topic(tx, case, key, error.key, **error.values)
+                self.desk.tell_topic(tx, case, key, error.key, **error.values)
+                return
         self.rights.set_role(tx, bot, case.user, Role.BLOCKED, by, tx.clock.time() + seconds if seconds else None)
         tx.audit.add_entry(bot, by, "role", case.user, role=Role.BLOCKED.word, reason=str(of["reason"]))
         tx.cases.add_event(case, "banned", by, str(of["reason"]))
-        return [*places, *self.desk.tell_topic(tx, case, key, "desk.banned.time" if seconds else "desk.banned")]
+        self.desk.tell_topic(tx, case, key, "desk.banned.time" if seconds else "desk.banned")

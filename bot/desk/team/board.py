@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
-from bot.feature import Handlers
+from bot.handlers import Feature, job
 from bot.storage.repositories.desk import BOARD
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CASES_BY_WAIT, HELD, SNOOZED, WAITING, Case
@@ -27,38 +27,29 @@ LONGEST_NAME = 40  # characters of a customer's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
-    """Writes the board of each group of operators: the message with its open cases.
-
-    `send` delivers it in the background.
-    """
+class Board(Feature):
+    """Writes the board of each group of operators: the message with its open cases."""
 
     store: Store
     desk: Desk
-    send: Callable[[str, Places], None]
+    deliver: Callable[[str, Places], None]
+    wake_jobs: Callable[[], None]
 
-    def feature(self) -> Handlers:
-        """The job that writes the board of a group."""
-        return Handlers(jobs={BOARD: self.run})
-
-    async def run(self, job: Job) -> None:
-        """The job: write the board of a group as its cases are now."""
-        self.send("", await self.store.write(lambda tx: self._write(tx, job)))
-
-    def _write(self, tx: Tx, job: Job) -> Places:
-        tx.jobs.delete_done(job)
-        where, of, key = job.address, f"board.{job.address.chat}", f"{BOARD}.{job.key}"
+    @job(BOARD)
+    def write(self, tx: Tx, due: Job) -> None:
+        """Write the board of a group as its cases are now."""
+        where, of, key = due.address, f"board.{due.address.chat}", f"{BOARD}.{due.key}"
         language, found = self.desk.language(tx, where.chat), self._cases(tx, where)
         board, waiting = self._rows(tx, found, language), [case for case in found if case.owner == WAITING][:TAKES]
         labels = [f"{say(language, 'desk.take')} #{case.number}" for case in waiting]
         shown = tx.outbox.find_version(where, of)
         before = [button.label for row in shown.outgoing.buttons for button in row] if shown is not None else []
         if shown is None and not found:
-            return ()
+            return
         if shown is not None:
             tx.outbox.delete_former(where, BOARD, shown.key)
             if (shown.outgoing.text, shown.outgoing.entities, before) == (board.text, board.entities, labels):
-                return ()
+                return
             if not set(labels) <= set(before) and not tx.outbox.is_unsent(where, shown.key):
                 tx.outbox.add_answer(f"{key}.gone", where, Outgoing(gone=True, keeps_place=True, over=shown.key))
                 shown = None
@@ -68,7 +59,6 @@ class Board:
         ]
         rows = tuple(tuple(buttons[first : first + IN_ROW]) for first in range(0, len(buttons), IN_ROW))
         self.desk.put(tx, where, key, replace(board, of=of, keeps_place=True, buttons=rows), over=shown)
-        return [where]
 
     def _cases(self, tx: Tx, where: Address) -> list[Case]:
         """The open cases that people have or wait for in private, and whose team has this group."""

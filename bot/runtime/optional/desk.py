@@ -17,8 +17,9 @@ from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
 from bot.dispatch.throttle import MissedNotes
 from bot.feature import Handlers
+from bot.handlers import Feature
 from bot.runtime.parts import Given, Ground
-from bot.storage.store import Tx
+from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CASES_BY_WAIT
 from bot.tools.tool import Tool
 from bot.types import Address, Incoming, Permission
@@ -100,17 +101,14 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.mirror import Mirror
     from bot.desk.missed import MissedMessages
     from bot.desk.rating import Rating
-    from bot.desk.team.assignment import Assignment
-    from bot.desk.team.bans import Bans
-    from bot.desk.team.board import Board
     from bot.desk.team.groups import DeskGroups
     from bot.desk.team.own_seats import OwnSeats
     from bot.desk.watch import DeskWatch
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, partial(_send, ground)
     telegram.has_desk = True
-    people, rights, serves = ground.people, ground.people.joining.rights, partial(_serves, ground)
-    access, rating, mirror = people.access, Rating(store=store, desk=desk, send=send), Mirror(desk)
+    rights, serves = ground.people.joining.rights, partial(_serves, ground)
+    rating, mirror = Rating(store=store, desk=desk, deliver=send, wake_jobs=ground.wake_jobs), Mirror(desk)
 
     customers = Customers(
         store=store,
@@ -122,7 +120,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         serves=serves,
     )
     operators = _operators(given, ground, assistant, mirror)
-    late = MissedMessages(store=store, desk=desk, send=send)
+    late = MissedMessages(store=store, desk=desk, deliver=send, wake_jobs=ground.wake_jobs)
     groups = DeskGroups(
         store=store,
         desk=desk,
@@ -132,17 +130,15 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         purse=_purse(given, ground, desk),
         send=send,
     )
-    offers = Assignment(store=store, desk=desk, serves=serves, send=send)
     own_seats = OwnSeats(store=store, mirror=mirror, serves=serves, send=send)
-    board = Board(store=store, desk=desk, send=send)
-    bans = Bans(desk=desk, directory=people.directory, rights=rights, access=access, send=send)
     watch = DeskWatch(
         store=store, desk=desk, rights=rights, send=send, serves=serves, keep_days=given.settings.desk_keep_days
     )
-    parts = (customers, operators, groups, rating, late, offers, bans, own_seats, board)
+    parts = (customers, operators, groups, rating, late, own_seats)
+    team = [part.feature() for part in _team(ground, desk, store)]
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, own_seats=own_seats, customers=customers, operators=operators)],
-        features=[*(part.feature() for part in parts), *_beside(given, ground, assistant, mirror)],
+        features=[*(part.feature() for part in parts), *team, *_beside(given, ground, assistant, mirror)],
         load=groups.load,
         led={"desk": watch.run},
     )
@@ -157,6 +153,28 @@ def _send(ground: Ground, turn: str, places: Sequence[Address]) -> None:
     """Deliver in the background what a turn of the desk has left in the outbox, and begin the jobs that it added."""
     ground.people.joining.deliver(turn, places)
     ground.wake_jobs()
+
+
+def _team(ground: Ground, desk: Desk, store: Store) -> Sequence[Feature]:
+    """What the desk does for its operators by itself."""
+    from bot.desk.team.assignment import Assignment
+    from bot.desk.team.bans import Bans
+    from bot.desk.team.board import Board
+
+    people, wake_jobs = ground.people, ground.wake_jobs
+    deliver = people.joining.deliver
+    return [
+        Assignment(store=store, desk=desk, serves=partial(_serves, ground), deliver=deliver, wake_jobs=wake_jobs),
+        Board(store=store, desk=desk, deliver=deliver, wake_jobs=wake_jobs),
+        Bans(
+            store=people.directory,
+            desk=desk,
+            rights=people.joining.rights,
+            access=people.access,
+            deliver=deliver,
+            wake_jobs=wake_jobs,
+        ),
+    ]
 
 
 def _beside(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Sequence[Handlers]:
