@@ -10,10 +10,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from operator import attrgetter
 from typing import (
     TYPE_CHECKING,
@@ -51,6 +52,7 @@ KINDS: Mapping[str, Any] = {
     "bytes": sa.LargeBinary,
     "bool": sa.Integer,
 }
+dump_json = partial(json.dumps, ensure_ascii=False)
 ANNOTATION = re.compile(r"Col\[(\w+)( \| None)?\]")
 
 
