@@ -27,16 +27,15 @@ from bot.storage.engines.errors import meaning
 from bot.storage.engines.job_notify import Queue
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
-from bot.storage.repositories.backlog import Backlog
 from bot.storage.repositories.batch import Batches, DatasetPeople, VendorRuns
 from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations, Memory
 from bot.storage.repositories.desk import Accounts, Cases, Drafts, Relays, Seats
-from bot.storage.repositories.evaluation.runs import Evaluations
+from bot.storage.repositories.evaluation import Evaluations
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
-from bot.storage.repositories.inbox import Inbox
+from bot.storage.repositories.inbox import Backlog, Inbox
 from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps

@@ -1,4 +1,4 @@
-"""The list of conversations at an address: titles, pins, the archive, search, which one goes on, its facts and summary."""
+"""The list of conversations at an address, which one goes on, and the facts and the summary that each has."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from bot.ports import DeliveryState
 from bot.storage.repositories.desk import Seats
 from bot.storage.repositories.mapping import Repository, at
 from bot.storage.tables.desk import Account, AccountChat, Case, Event, Group, OperatorDuty, Relay
-from bot.storage.tables.evaluation import evaluation_cases, evaluation_results
+from bot.storage.tables.evaluation import StoredCase, StoredResult
 from bot.storage.tables.history import (
     SavedTemplate,
     blobs,
@@ -72,8 +72,8 @@ class PersonalData(Repository):
             "topic_samples": self._rows(
                 select(topic_samples).where(topic_samples.c.bot == bot, topic_samples.c.user == user)
             ),
-            "evaluation_cases": self._rows(select(evaluation_cases).where(_mine(evaluation_cases, bot, user))),
-            "evaluation_results": self._rows(select(evaluation_results).where(_mine(evaluation_results, bot, user))),
+            "evaluation_cases": self._rows(select(StoredCase.table).where(_mine(StoredCase.table, bot, user))),
+            "evaluation_results": self._rows(select(StoredResult.table).where(_mine(StoredResult.table, bot, user))),
             "cases": self._rows(select(Case.table).where(_mine(Case.table, bot, user)).order_by(Case.id)),
             "router_states": self._rows(select(router_states).where(_mine(router_states, bot, user))),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
@@ -138,10 +138,10 @@ class PersonalData(Repository):
         gone["facts"] = self._drop(facts, facts.c.user == user, _of_bot(facts, bot))
         gone["templates"] = self._drop(SavedTemplate.table, SavedTemplate.bot == bot, SavedTemplate.user == user)
         self._drop(topic_samples, topic_samples.c.bot == bot, topic_samples.c.user == user)
-        self._drop(evaluation_cases, _mine(evaluation_cases, bot, user))
-        self._drop(evaluation_results, _mine(evaluation_results, bot, user))
-        mine = (evaluation_cases.c.bot == bot, evaluation_cases.c.author == user)
-        self._change(evaluation_cases, {"author": 0}, *mine)
+        self._drop(StoredCase.table, _mine(StoredCase.table, bot, user))
+        self._drop(StoredResult.table, _mine(StoredResult.table, bot, user))
+        mine = (StoredCase.bot == bot, StoredCase.author == user)
+        self._change(StoredCase.table, {"author": 0}, *mine)
         gone["files"] = self._drop(blobs, _mine(blobs, bot, user))
         gone["orders"] = self._drop(operations, _mine(operations, bot, user))
         self._drop(deliveries, deliveries.c.bot == bot, or_(deliveries.c.chat == user, deliveries.c.only == user))
@@ -245,7 +245,7 @@ class PersonalData(Repository):
         count = len(rows) + self._expire(deliveries, *old(deliveries, sent)) + self._expire(blobs, *old(blobs))
         count += self._expire(operations, *old(operations, ended)) + self._expire(kb_gaps, *old(kb_gaps))
         count += sum(
-            self._expire(table, *old(table)) for table in (evaluation_cases, evaluation_results, router_states)
+            self._expire(table, *old(table)) for table in (StoredCase.table, StoredResult.table, router_states)
         )
         ours = select(conversations.c.id).where(here(conversations))
         for table in (summaries, facts, documents):
