@@ -11,8 +11,8 @@ from sqlalchemy import select
 from bot.storage.repositories.knowledge.quotes import SPAN
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.evaluation import NEWEST_RUN, ModelState, StoredCase, StoredResult, StoredRun
-from bot.storage.tables.history import conversations, feedback, messages
-from bot.storage.tables.knowledge import kb_passages, kb_quotes, kb_sources
+from bot.storage.tables.history import Conversation, Judgement, StoredMessage
+from bot.storage.tables.knowledge import PassageRow, Quote, SourceRow
 
 MOST_JUDGED = 500  # the newest of them
 KEPT_RUNS = 30
@@ -54,14 +54,14 @@ class Evaluations(Repository):
         """Return the newest `MOST_JUDGED` judgements of answers that are not unclear, oldest first."""
         query = (
             select(
-                messages.c.id.label("message"), messages.c.parent, messages.c.persona, feedback.c.value,
-                feedback.c.user.label("judge"), feedback.c.at, conversations.c.chat,
-                conversations.c.only.label("alone"),
+                StoredMessage.id.label("message"), StoredMessage.parent, StoredMessage.persona, Judgement.value,
+                Judgement.user.label("judge"), Judgement.at, Conversation.address.chat,
+                Conversation.address.only.label("alone"),
             )
-            .join(messages, messages.c.id == feedback.c.message_id)
-            .join(conversations, conversations.c.id == messages.c.conversation_id)
-            .where(feedback.c.bot == bot, feedback.c.value != 0)
-            .order_by(feedback.c.id.desc())
+            .join(StoredMessage.table, StoredMessage.id == Judgement.message_id)
+            .join(Conversation.table, Conversation.id == StoredMessage.conversation_id)
+            .where(Judgement.bot == bot, Judgement.value != 0)
+            .order_by(Judgement.id.desc())
             .limit(MOST_JUDGED)
         )  # fmt: skip
         return [made(JudgedAnswer, row) for row in self.connection.execute(query)][::-1]
@@ -69,22 +69,22 @@ class Evaluations(Repository):
     def list_quoted(self, answers: Collection[int]) -> Sequence[QuotedSentence]:
         """Return the sentences that these answers quote."""
         query = (
-            select(kb_quotes.c.message_id, SPAN.label("text"), kb_passages.c.ended)
-            .join(kb_passages, kb_passages.c.id == kb_quotes.c.passage_id)
-            .where(kb_quotes.c.message_id.in_(answers))
-            .order_by(kb_quotes.c.id)
+            select(Quote.message_id, SPAN.label("text"), PassageRow.ended)
+            .join(PassageRow.table, PassageRow.id == Quote.passage_id)
+            .where(Quote.message_id.in_(answers))
+            .order_by(Quote.id)
         )
         return [QuotedSentence(row.message_id, row.text, row.ended is None) for row in self.connection.execute(query)]
 
     def stands(self, bot: int, text: str) -> bool:
         """Whether a text stands in a source of the bot now."""
         query = (
-            select(kb_passages.c.id)
-            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            select(PassageRow.id)
+            .join(SourceRow.table, SourceRow.id == PassageRow.source_id)
             .where(
-                kb_sources.c.bot == bot,
-                kb_passages.c.ended.is_(None),
-                kb_passages.c.text.contains(text, autoescape=True),
+                SourceRow.bot == bot,
+                PassageRow.ended.is_(None),
+                PassageRow.text.contains(text, autoescape=True),
             )
             .limit(1)
         )
