@@ -18,6 +18,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from bot.storage.tables.batch import BatchRun, VendorStep
+
 MB = 1 << 20
 SIZE = int(os.environ.get("BENCH_UPLOAD", str(2 << 30)))
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
@@ -87,17 +89,16 @@ async def result(folder: Path) -> None:
     url = f"sqlite+aiosqlite:///{folder}/bench.db"
     await migrations.upgrade(url)
     async with Store.open(url, SystemClock()) as store:
-        run = await store.write(
-            lambda tx: tx.batches.add_run(1, 0, mode="batch", model="m", source="x", digest="", options={})
-        )
+        new = BatchRun(bot=1, mode="batch", model="m", source="x", options={}, at=0.0)
+        run = (await store.write(lambda tx: tx.add(new))).id
         for start in range(0, ROWS, 10_000):
             page = [
                 request_of(Row(n + 1, {"q": f"Question {n}: what is it?"}), "q") for n in range(start, start + 10_000)
             ]
             await store.write(lambda tx, page=page: tx.batches.add_requests(run, page))  # type: ignore[misc]
-        await store.write(lambda tx: tx.vendor_runs.add_step(run, "bench"))
-        step = await store.read(lambda tx: tx.vendor_runs.find_step(run))
-        found = await store.read(lambda tx: tx.batches.find_run(1, run))
+        await store.write(lambda tx: tx.add(VendorStep(run=run, token="bench")))
+        step = await store.read(lambda tx: tx.one(VendorStep, run=run))
+        found = await store.read(lambda tx: tx.one(BatchRun, bot=1, id=run))
         assert step is not None
         assert found is not None
         before, began = peak(), time.perf_counter()

@@ -15,8 +15,8 @@ from typing import Any
 
 from bot.ai import Finish
 from bot.llm.topics.samples import masked
-from bot.storage.repositories.batch.runs import BatchRequest
 from bot.storage.store import Tx
+from bot.storage.tables.batch import BatchRequest
 
 LONGEST = 30_000  # characters of a text: above what a pair may have
 WORD = re.compile(r"\S+")

@@ -16,8 +16,8 @@ from bot.batch.vendor.values import LARGEST_DATASET
 from bot.billing import pricing
 from bot.errors import BadInput
 from bot.llm import prompt
-from bot.storage.repositories.batch.runs import BatchRequest
 from bot.storage.store import Store, Tx
+from bot.storage.tables.batch import BatchRequest
 
 if TYPE_CHECKING:
     from bot.providers.yandex.tokenizer import Tokenizer

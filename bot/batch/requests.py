@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from bot.ai import Request
 from bot.batch.rows import Row
 from bot.errors import BadInput, ModelError
-from bot.storage.repositories.batch.runs import BatchRequest
+from bot.storage.tables.batch import BatchRequest
 from bot.types import Image, Message, Role, Text
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import Any, Protocol, TextIO
 from bot.batch.planning import digest_of, requests_in
 from bot.batch.rows import open_rows
 from bot.errors import BadInput
-from bot.storage.repositories.batch.runs import BatchRequest, BatchRun
 from bot.storage.store import Store
+from bot.storage.tables.batch import BatchRequest, BatchRun
 
 PAGE = 500
 ADDED = ("answer", "finish", "error")
@@ -84,7 +84,7 @@ def _check_source(run: BatchRun, path: Path) -> None:
 
 async def _joined(store: Store, run: BatchRun, page: Sequence[tuple[Mapping[str, Any], str]]) -> Page:
     hashes = {hash_ for _, hash_ in page}
-    found = await store.read(lambda tx: {one.hash: one for one in tx.batches.list_requests(run.id, hashes)})
+    found = await store.read(lambda tx: {one.hash: one for one in tx.all(BatchRequest, run=run.id, hash=hashes)})
     return [({**columns, **_added(columns, found.get(hash_))}, _end(found.get(hash_))) for columns, hash_ in page]
 
 

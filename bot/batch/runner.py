@@ -30,8 +30,8 @@ from bot.errors import (
     OutcomeUnknown,
 )
 from bot.llm import prompt, whole_answer
-from bot.storage.repositories.batch.runs import BatchRequest, BatchRun
 from bot.storage.store import Store, Tx
+from bot.storage.tables.batch import BatchRequest, BatchRun
 from bot.types import Address
 
 CONCURRENCY = 10
@@ -87,7 +87,7 @@ class BatchRunner:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
-            await self.store.write(lambda tx: tx.batches.change_run(run.id, until=0.0))
+            await self.store.write(lambda tx: tx.change(run, until=0.0))
         if await self._is_open(run):
             await self._end(run, "done", "")
         return True
@@ -96,7 +96,7 @@ class BatchRunner:
         return await self.store.write(lambda tx: tx.batches.take_run(run.id, self._worker, LEASE))
 
     async def _is_open(self, run: BatchRun) -> bool:
-        found = await self.store.read(lambda tx: tx.batches.find_run(run.bot, run.id))
+        found = await self.store.read(lambda tx: tx.one(BatchRun, bot=run.bot, id=run.id))
         return found is not None and found.state == "running"
 
     async def _begin(self, run: BatchRun, tasks: dict[str, asyncio.Task[None]]) -> None:
@@ -157,7 +157,7 @@ class BatchRunner:
             return
         due = clock.time() + FIRST_POLL
         # Without the service's id on disk the request would be sent, and paid, again.
-        await self.store.write_until_stored(lambda tx: tx.batches.mark_running(run.id, one.hash, operation, due))
+        await self.store.write_until_stored(lambda tx: tx.change(one, state="running", operation=operation, due=due))
 
     async def _poll(self, run: BatchRun, one: BatchRequest) -> None:
         now = self.store.clock.time()
@@ -169,7 +169,7 @@ class BatchRunner:
             outcome = Pending()
         if isinstance(outcome, Pending):
             wait = min(max(FIRST_POLL, (now - run.at) / 10), LONGEST_POLL)
-            await self.store.write(lambda tx: tx.batches.reschedule(run.id, one.hash, now + wait))
+            await self.store.write(lambda tx: tx.change(one, due=now + wait))
         elif isinstance(outcome, Failed):
             await self._store(run, one, "refused" if outcome.refused else "failed", outcome.reason)
         else:
@@ -207,12 +207,20 @@ class BatchRunner:
         profile, mode = self.model.profile, pricing.LATER if run.mode == "async" else pricing.SYNC
 
         def end(tx: Tx) -> None:
-            now = tx.batches.find_request(run.id, one.hash)
+            now = tx.one(BatchRequest, run=run.id, hash=one.hash)
             if now is None or now.state not in ("sent", "running"):
                 return  # forgotten meanwhile
             cost = _book(tx, run, self.model.name, profile, usage, mode) if usage is not None else 0
-            tx.batches.store_end(run.id, one.hash, state, answer[:REASON] if state != "answered" else answer,
-                                 finish=finish, usage=usage, cost=cost)  # fmt: skip
+            tokens = usage or Usage()
+            tx.change(
+                now,
+                state=state,
+                answer=answer if state == "answered" else answer[:REASON],
+                finish=finish,
+                prompt=tokens.prompt,
+                completion=tokens.completion,
+                cost=cost,
+            )
 
         # It is paid for: a full disk must not make the run ask, and pay, again.
         await self.store.write_until_stored(end)
@@ -228,14 +236,14 @@ def close_run(tx: Tx, run: BatchRun, state: str, reason: str = "") -> None:
     """End a run, and settle the reservation of its price by what its answers have cost."""
     _, cost = tx.batches.spent(run.id)
     tx.budgets.settle_reservation(run.held, cost)
-    tx.batches.change_run(run.id, state=state, reason=reason[:REASON], ended=tx.clock.time(), held=0)
+    tx.change(run, state=state, reason=reason[:REASON], ended=tx.clock.time(), held=0)
 
 
 def _recover(tx: Tx, run: int, most: int) -> None:
     """Decide about requests that a worker had sent when it died: ask again, or give up."""
     for one in tx.batches.list_ready(run, "sent", 1_000_000):
         if one.submits >= most:
-            tx.batches.store_end(run, one.hash, "failed", "whether it was answered is not known")
+            tx.change(one, state="failed", answer="whether it was answered is not known")
         else:
             tx.batches.put_back(run, one.hash, 0.0, uncounted=0)
 

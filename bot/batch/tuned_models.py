@@ -18,7 +18,7 @@ from bot.config.entries import ModelConfig
 from bot.errors import BadInput
 from bot.ports import Say
 from bot.providers import catalog
-from bot.storage.repositories.batch.tunings import StoredTuning
+from bot.storage.tables.batch import StoredTuning
 
 MODELS = "MODELS"
 ROUTING = re.compile(r"^\[routing\][^\n]*\n", re.MULTILINE)

@@ -24,8 +24,8 @@ from bot.batch.vendor.values import EMBEDDING_PAIRS, EMBEDDING_TRIPLETS, MULTICL
 from bot.batch.vendor.work_folder import work_folder
 from bot.batch.vendor_cleanup import LAG
 from bot.errors import BadInput, ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
-from bot.storage.repositories.batch.tunings import StoredTuning
 from bot.storage.store import Store
+from bot.storage.tables.batch import StoredTuning
 
 if TYPE_CHECKING:
     from bot.batch.vendor.studio import VendorStudio
@@ -93,13 +93,21 @@ class TuningWork:
         validation = ""
         if split.validates:
             validation = await self._upload(path, digest, plan.task_type, f"{name} check", split.is_validation)
-        values = {
-            "token": secrets.token_hex(8), "name": name, "base": plan.base, "kind": plan.task_type,
-            "digest": digest, "train": train, "validation": validation, "system": checked.system,
-        }  # fmt: skip
-        number = await self.store.write(lambda tx: tx.tunings.add_tuning(self.bot, **values))
-        await self.launch(await self.find(number), plan.parameters, given)
-        return number
+        new = StoredTuning(
+            bot=self.bot,
+            token=secrets.token_hex(8),
+            name=name,
+            base=plan.base,
+            kind=plan.task_type,
+            digest=digest,
+            train=train,
+            validation=validation,
+            system=checked.system,
+            at=self.store.clock.time(),
+        )
+        tuning = await self.store.write(lambda tx: tx.add(new))
+        await self.launch(tuning, plan.parameters, given)
+        return tuning.id
 
     async def launch(self, tuning: StoredTuning, parameters: str, given: Mapping[str, Any]) -> None:
         """Start a tuning at the service, and store its task.
@@ -115,7 +123,7 @@ class TuningWork:
         }  # fmt: skip
         for _ in range(MOST_STARTS):
             now = self.store.clock.time()
-            await self.store.write(lambda tx, now=now: tx.tunings.change_tuning(tuning.id, intent=now))  # type: ignore[misc]
+            await self.store.write(lambda tx, now=now: tx.change(tuning, intent=now))  # type: ignore[misc]
             try:
                 task = await self.vendor.start_tuning(body)
             except ModelUnavailable as error:
@@ -161,7 +169,7 @@ class TuningWork:
 
     async def find(self, number: int) -> StoredTuning:
         """Return a tuning. Raises `BadInput` if there is none with this number."""
-        found = await self.store.read(lambda tx: tx.tunings.find_tuning(self.bot, number))
+        found = await self.store.read(lambda tx: tx.one(StoredTuning, bot=self.bot, id=number))
         if found is None:
             raise BadInput(f"there is no tuning {number}: govorun tune list")
         return found
@@ -190,7 +198,7 @@ class TuningWork:
         return next((one for one in found if one.labels.get(LABEL) == tuning.token), None)
 
     async def _keep(self, tuning: StoredTuning, **values: Any) -> None:
-        await self.store.write_until_stored(lambda tx: tx.tunings.change_tuning(tuning.id, **values))
+        await self.store.write_until_stored(lambda tx: tx.change(tuning, **values))
 
 
 class Split:

@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.errors import ModelError, ModelRefused
-from bot.storage.repositories.batch.vendor_runs import VendorStep
 from bot.storage.store import Store
+from bot.storage.tables.batch import VendorStep
 
 if TYPE_CHECKING:
     from bot.batch.vendor.studio import VendorStudio
@@ -40,7 +40,7 @@ async def tidy(store: Store, vendor: VendorStudio, step: VendorStep) -> bool:
         return False
     if seconds_unsure(step, store.clock.time()) > 0:
         return False
-    await store.write(lambda tx: tx.vendor_runs.change_step(step.run, is_tidy=1))
+    await store.write(lambda tx: tx.change(step, is_tidy=True))
     return True
 
 
@@ -70,7 +70,7 @@ async def tidy_all(store: Store, vendor: VendorStudio, bot: int) -> None:
     """Delete what runs that are over have left at the service, and drafts of ours that nobody has filled for a day."""
     for step in await store.read(lambda tx: tx.vendor_runs.list_untidy(bot)):
         await tidy(store, vendor, step)
-    tokens = await store.read(lambda tx: tx.vendor_runs.list_tokens())
+    tokens = await store.read(lambda tx: {one.token for one in tx.all(VendorStep)})
     try:
         for one in await vendor.list_datasets(PREFIX):
             token = one.labels.get(LABEL, "")

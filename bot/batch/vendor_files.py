@@ -18,9 +18,8 @@ from bot.batch.requests import count_request, count_text, hash_of, line_of
 from bot.batch.rows import open_rows
 from bot.batch.vendor.values import LARGEST_DATASET, LineError, VendorRun
 from bot.errors import BadInput
-from bot.storage.repositories.batch.runs import BatchRequest, BatchRun
-from bot.storage.repositories.batch.vendor_runs import VendorStep
 from bot.storage.store import Store
+from bot.storage.tables.batch import BatchRequest, BatchRun, VendorStep
 
 PAGE = 500
 SHOWN_ERRORS, SHOWN_LINES = 5, 10
@@ -57,7 +56,9 @@ async def write_requests(store: Store, step: VendorStep, path: Path, *, shows: b
 async def describe_errors(store: Store, run: BatchRun, step: VendorStep, errors: Sequence[LineError]) -> str:
     """Say what the service found wrong in a dataset, with the lines of the user's own file."""
     marks = {_mark(step, line) for error in errors[:SHOWN_ERRORS] for line in error.lines[:SHOWN_LINES]}
-    found = await store.read(lambda tx: tx.vendor_runs.find_lines(run.id, sorted(marks)))
+    found = await store.read(
+        lambda tx: {one.operation: one for one in tx.all(BatchRequest, run=run.id, operation=sorted(marks))}
+    )
     told = []
     for error in errors[:SHOWN_ERRORS]:
         places = [found[mark].place for line in error.lines[:SHOWN_LINES] if (mark := _mark(step, line)) in found]
@@ -81,7 +82,7 @@ async def store_answers(store: Store, run: BatchRun, paths: Sequence[Path], task
         answers: dict[str, str] = {}
         for hash_, text in page:
             answers.setdefault(hash_, text)
-        found = await store.read(lambda tx, hashes=set(answers): tx.batches.list_requests(run.id, hashes))  # type: ignore[misc]
+        found = await store.read(lambda tx, hashes=set(answers): tx.all(BatchRequest, run=run.id, hash=hashes))  # type: ignore[misc]
         known = {one.hash for one in found}
         counts["known"] += sum(hash_ in known for hash_, _ in page)
         counts["unknown"] += sum(hash_ not in known for hash_, _ in page)
@@ -100,12 +101,10 @@ async def _store_line_errors(
     lines = ((line, text) for first, last, text in errors for line in range(first, min(last, run.requests) + 1))
     while page := list(islice(lines, PAGE)):
         marks = {_mark(step, line): text for line, text in reversed(page)}
-        found = await store.read(lambda tx, marks=marks: tx.vendor_runs.find_lines(run.id, list(marks)))  # type: ignore[misc]
-        rows = [
-            _row(one.hash, "failed", (marks[mark] or UNANSWERED)[:REASON])
-            for mark, one in found.items()
-            if one.state == "running"
-        ]
+        found = await store.read(
+            lambda tx, marks=marks: tx.all(BatchRequest, run=run.id, operation=list(marks), state="running")  # type: ignore[misc]
+        )
+        rows = [_row(one.hash, "failed", (marks[one.operation] or UNANSWERED)[:REASON]) for one in found]
         await store.write(lambda tx, rows=rows: tx.vendor_runs.store_answers(run.id, rows))  # type: ignore[misc]
 
 

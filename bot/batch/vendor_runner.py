@@ -36,9 +36,8 @@ from bot.errors import (
     OutcomeUnknown,
 )
 from bot.providers.error_mapping import Unauthenticated
-from bot.storage.repositories.batch.runs import BatchRun
-from bot.storage.repositories.batch.vendor_runs import OVER, VendorStep
 from bot.storage.store import Store, Tx
+from bot.storage.tables.batch import OVER, BatchRun, VendorStep
 from bot.types import Address
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class VendorRunner:
                     await self._kept(run, self._advance(run, step, folder))
                     self.watch()
             finally:
-                await self.store.write(lambda tx: tx.batches.change_run(run.id, until=0.0))
+                await self.store.write(lambda tx: tx.change(run, until=0.0))
         return True
 
     async def _hold(self, run: BatchRun) -> bool:
@@ -107,8 +106,8 @@ class VendorRunner:
         """How far the run is; None if it was canceled or forgotten meanwhile."""
 
         def read(tx: Tx) -> VendorStep | None:
-            found = tx.batches.find_run(run.bot, run.id)
-            return tx.vendor_runs.find_step(run.id) if found is not None and found.state == "running" else None
+            found = tx.one(BatchRun, bot=run.bot, id=run.id)
+            return tx.one(VendorStep, run=run.id) if found is not None and found.state == "running" else None
 
         return await self.store.read(read)
 
@@ -139,12 +138,12 @@ class VendorRunner:
         """Store the next state, as long as the run is in the one that it was in."""
 
         def change(tx: Tx) -> None:
-            now = tx.vendor_runs.find_step(step.run)
+            now = tx.one(VendorStep, run=step.run)
             if now is not None and (now.state, now.attempt) == (step.state, step.attempt):
                 if "state" in values and values["state"] != step.state:
                     values.setdefault("tries", 0)
                     values.setdefault("due", 0.0)
-                tx.vendor_runs.change_step(step.run, **values)
+                tx.change(step, **values)
 
         await self.store.write_until_stored(change)
 
@@ -335,16 +334,16 @@ class VendorRunner:
         """End a run, and book what it cost, in one transaction; then remove what the service has of it."""
 
         def end(tx: Tx) -> None:
-            now = tx.vendor_runs.find_step(run.id)
+            now = tx.one(VendorStep, run=run.id)
             if now is None or now.state in OVER:
                 return
             if paid:
-                tx.vendor_runs.change_step(run.id, cost=now.cost + self._book(tx, run, now))
-            tx.vendor_runs.change_step(run.id, state=state, result=step.result, status=reason[:REASON])
+                now = tx.change(now, cost=now.cost + self._book(tx, run, now))
+            tx.change(now, state=state, result=step.result, status=reason[:REASON])
             close_run(tx, run, "done" if state == "fetched" else "stopped", reason)
 
         await self.store.write_until_stored(end)
-        found = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+        found = await self.store.read(lambda tx: tx.one(VendorStep, run=run.id))
         if found is not None and found.state in OVER:
             await tidy(self.store, self.vendor, found)
 
@@ -361,7 +360,7 @@ def book_minimum(tx: Tx, run: BatchRun, step: VendorStep, least: int) -> None:
     """Add what a canceled run costs at least to the ledger, and to what the run has cost."""
     where = Address("telegram", run.bot, run.user)
     tx.ledger.add_line(where, run.user, f"batch-{run.id}", run.model, Usage(), mode=pricing.BATCH, cost=least)
-    tx.vendor_runs.change_step(run.id, cost=step.cost + least)
+    tx.change(step, cost=step.cost + least)
 
 
 def least_cost(profile: Profile) -> int:

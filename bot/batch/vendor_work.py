@@ -10,8 +10,8 @@ from bot.batch.vendor_runner import VendorRunner
 from bot.config.settings import Settings
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
-from bot.storage.repositories.batch.runs import BatchRun
 from bot.storage.store import Store
+from bot.storage.tables.batch import BatchRun
 
 
 async def work_on(

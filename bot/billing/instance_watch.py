@@ -65,7 +65,7 @@ class InstanceWatch:
         state, now = tx.evaluations.find_state(self.bot, option.name), tx.clock.time()
         if bool(state.down) is bool(failure):
             return ()  # another process was quicker
-        tx.evaluations.store_state(self.bot, option.name, replace(state, down=now if failure else 0.0))
+        tx.put(replace(state, down=now if failure else 0.0))
         key = f"instance-{int(now)}-{option.name}"[:40]
         if not failure:
             return self.rights.tell(

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from bot.ai import Profile, Usage
     from bot.batch.planning import Plan
     from bot.runtime.opening import Workspace
-    from bot.storage.repositories.batch.runs import BatchRun
-    from bot.storage.repositories.batch.vendor_runs import VendorStep
     from bot.storage.store import Tx
+    from bot.storage.tables.batch import BatchRun, VendorStep
 
 app = typer.Typer(help="Ask a model thousands of questions: a file goes in, a file comes out.", no_args_is_help=True)
 
@@ -88,7 +87,9 @@ def list_batch_models() -> None:
 @command(app, "list")
 async def list_runs(work: Workspace) -> None:
     """List the runs, newest first."""
-    runs = await work.store.read(lambda tx: tx.batches.list_runs(work.bot))
+    from bot.storage.tables.batch import NEWEST_RUN
+
+    runs = await work.store.read(lambda tx: tx.all(NEWEST_RUN, bot=work.bot))
     for run in runs:
         line = f"{run.id:>5}  {format_time(run.at)}  {run.state:<9} {run.mode:<5} {run.requests:>9,} requests"
         work.say(f"{line}  {Path(run.source).name}")
@@ -123,7 +124,7 @@ async def retry_run(
 ) -> None:
     """Ask once more what has failed, was refused, or is missing."""
     from bot.batch.vendor_runner import least_cost
-    from bot.storage.repositories.batch.runs import OPEN, UNFINISHED
+    from bot.storage.tables.batch import OPEN, UNFINISHED, BatchRun
 
     run = await find_run(work, number)
     if run.state in OPEN:
@@ -142,7 +143,7 @@ async def retry_run(
         if count:
             held = _reserve(work, tx, number, max(run.estimate * count // max(run.requests, 1), least))
             tx.vendor_runs.begin_attempt(number)
-            tx.batches.change_run(number, state="running", reason="", told=0, held=held)
+            tx.change_all(BatchRun, {"state": "running", "reason": "", "told": False, "held": held}, id=number)
         return count
 
     work.say(f"{await work.store.write(again):,} requests are asked again.")
@@ -153,7 +154,7 @@ async def retry_run(
 async def cancel_run(work: Workspace, number: Number) -> None:
     """End a run; what is answered stays."""
     from bot.batch.runner import close_run
-    from bot.storage.repositories.batch.runs import OPEN
+    from bot.storage.tables.batch import OPEN
 
     run = await find_run(work, number)
     if run.state not in OPEN:
@@ -167,7 +168,7 @@ async def cancel_run(work: Workspace, number: Number) -> None:
 @command(app, "forget", yes=TO_PRICES)
 async def forget_run(work: Workspace, number: Number) -> None:
     """Delete a run with its requests and answers."""
-    from bot.storage.repositories.batch.runs import OPEN
+    from bot.storage.tables.batch import OPEN
 
     run = await find_run(work, number)
     if run.state in OPEN:
@@ -193,6 +194,7 @@ async def begin(
     from bot.batch.vendor_runner import least_cost
     from bot.billing.pricing import BATCH, LATER, SYNC, millionths
     from bot.providers.catalog import model_that_sees
+    from bot.storage.tables.batch import BatchRun
 
     asked = work.studio.text(model)
     wish, (mode, why) = mode, _choose_mode(work, mode, model, asked.profile.asynchronous)
@@ -201,8 +203,9 @@ async def begin(
     given = {"max_tokens": most, **{name: value for name, value in options.items() if value not in (None, "")}}
     if "images" in given and not asked.profile.vision:
         raise BadInput(f"{asked.name} sees no pictures: --model {model_that_sees(batch=mode == 'batch')} does")
-    row = {"mode": mode, "model": asked.name, "source": str(path), "digest": "", "options": given}
-    run = await work.store.write(lambda tx: tx.batches.add_run(work.bot, 0, **row))
+    now = work.store.clock.time()
+    new = BatchRun(bot=work.bot, mode=mode, model=asked.name, source=str(path), options=given, at=now)
+    run = (await work.store.write(lambda tx: tx.add(new))).id
     is_begun = False
     try:
         found = await plan(
@@ -309,12 +312,14 @@ async def _check_model(work: Workspace, name: str, mode: str) -> None:
 
 
 async def _start(work: Workspace, run: int, found: Plan, mode: str) -> None:
+    from bot.storage.tables.batch import BatchRun, VendorStep
+
     def start(tx: Tx) -> None:
         if mode == "batch":
-            tx.vendor_runs.add_step(run, secrets.token_hex(8))
+            tx.add(VendorStep(run=run, token=secrets.token_hex(8)))
         held = _reserve(work, tx, run, found.estimate)
         planned = {"rows": found.rows, "requests": found.requests, "digest": found.digest, "estimate": found.estimate}
-        tx.batches.change_run(run, state="running", mode=mode, held=held, **planned)
+        tx.change_all(BatchRun, {"state": "running", "mode": mode, "held": held, **planned}, id=run)
 
     await work.store.write(start)
 
@@ -390,7 +395,7 @@ async def _work_on(work: Workspace, run: BatchRun, watch: Callable[[], None]) ->
 
 
 def _watch(work: Workspace, run: BatchRun) -> Callable[[], None]:
-    from bot.storage.repositories.batch.runs import UNFINISHED
+    from bot.storage.tables.batch import UNFINISHED, VendorStep
 
     clock, tasks = work.store.clock, set[asyncio.Task[None]]()
     last, before = clock.monotonic(), ""
@@ -398,7 +403,7 @@ def _watch(work: Workspace, run: BatchRun) -> Callable[[], None]:
     async def tell() -> None:
         nonlocal before
         if run.mode == "batch":
-            step = await work.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+            step = await work.store.read(lambda tx: tx.one(VendorStep, run=run.id))
             now = ": ".join(filter(None, (step.state, step.status))) if step else ""
             line, before = f"  {now}" * (now != before), now
         else:
@@ -421,13 +426,13 @@ def _watch(work: Workspace, run: BatchRun) -> Callable[[], None]:
 
 async def show(work: Workspace, number: int) -> None:
     """Print the state of a run."""
-    from bot.storage.repositories.batch.runs import OPEN, UNFINISHED
+    from bot.storage.tables.batch import OPEN, UNFINISHED, BatchRequest, VendorStep
 
     run = await find_run(work, number)
 
     def read(tx: Tx) -> tuple[dict[str, int], int, tuple[Usage, int], VendorStep | None]:
-        counts, truncated = dict(tx.batches.count_states(number)), tx.batches.count_truncated(number)
-        return counts, truncated, tx.batches.spent(number), tx.vendor_runs.find_step(number)
+        counts, truncated = dict(tx.batches.count_states(number)), tx.count(BatchRequest, run=number, finish="length")
+        return counts, truncated, tx.batches.spent(number), tx.one(VendorStep, run=number)
 
     counts, truncated, (usage, cost), step = await work.store.read(read)
     if truncated:
@@ -452,7 +457,9 @@ async def show(work: Workspace, number: int) -> None:
 
 async def find_run(work: Workspace, number: int) -> BatchRun:
     """Return a run. Raises `BadInput` if there is none with this number."""
-    run = await work.store.read(lambda tx: tx.batches.find_run(work.bot, number))
+    from bot.storage.tables.batch import BatchRun
+
+    run = await work.store.read(lambda tx: tx.one(BatchRun, bot=work.bot, id=number))
     if run is None:
         raise BadInput(f"there is no run {number}: govorun batch list")
     return run
@@ -463,13 +470,14 @@ async def _cancel_at_service(work: Workspace, run: BatchRun) -> None:
     from bot.batch.vendor.opening import open_vendor
     from bot.batch.vendor_cleanup import cancel_runs, tidy
     from bot.batch.vendor_runner import book_minimum, least_cost
+    from bot.storage.tables.batch import VendorStep
 
     def cancel(tx: Tx) -> None:
-        tx.batches.change_run(run.id, state="canceled")  # first: who works on it ends before the next call
-        tx.vendor_runs.change_step(run.id, state="canceled")
+        tx.change(run, state="canceled")  # first: who works on it ends before the next call
+        tx.change_all(VendorStep, {"state": "canceled"}, run=run.id)
 
     await work.store.write(cancel)
-    step = await work.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+    step = await work.store.read(lambda tx: tx.one(VendorStep, run=run.id))
     if step is None or not step.dataset:
         return
     least = least_cost(work.studio.text(run.model).profile)
@@ -486,8 +494,9 @@ async def _clean(work: Workspace, run: BatchRun) -> None:
     """Delete what the service has of a run that has ended. Raises `BadInput` where that can't be done now."""
     from bot.batch.vendor.opening import open_vendor
     from bot.batch.vendor_cleanup import remove_datasets, seconds_unsure
+    from bot.storage.tables.batch import VendorStep
 
-    step = await work.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+    step = await work.store.read(lambda tx: tx.one(VendorStep, run=run.id))
     if step is None or step.is_tidy:
         return
     if (left := seconds_unsure(step, work.store.clock.time())) > 0:

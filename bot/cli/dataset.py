@@ -122,11 +122,13 @@ async def download_dataset(
 @command(app, "remove", yes=TO_ALL)
 async def remove_dataset(work: Workspace, dataset: Id) -> None:
     """Delete a dataset at the service."""
+    from bot.storage.tables.batch import DatasetPerson
+
     async with open_datasets(work) as datasets:
         found = await datasets.vendor.describe_dataset(dataset)
         if work.agree(f"Delete {found.id} ({found.name}, {found.rows:,} rows)?"):
             await datasets.vendor.delete_dataset(dataset)
-            await work.store.write(lambda tx: tx.dataset_people.note_removal(work.bot, dataset))
+            await work.store.write(lambda tx: tx.remove(DatasetPerson, bot=work.bot, dataset=dataset))
             work.say(f"{dataset} is deleted.")
 
 

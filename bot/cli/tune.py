@@ -16,7 +16,7 @@ from bot.errors import BadInput, ModelRefused
 if TYPE_CHECKING:
     from bot.batch.tuning import TuningWork, Verdict
     from bot.runtime.opening import Workspace
-    from bot.storage.repositories.batch.tunings import StoredTuning
+    from bot.storage.tables.batch import StoredTuning
 
 app = typer.Typer(help="Tune a model of AI Studio with your own examples.", no_args_is_help=True)
 
@@ -83,8 +83,9 @@ async def _write_answers(work: Workspace, run: int) -> Path:
     """
     from bot.batch.exports import answered, lines_of
     from bot.batch.results import write_rows
+    from bot.storage.tables.batch import BatchRun
 
-    found = await work.store.read(lambda tx: tx.batches.find_run(work.bot, run))
+    found = await work.store.read(lambda tx: tx.one(BatchRun, bot=work.bot, id=run))
     if found is None:
         raise BadInput(f"there is no run {run}: govorun batch list")
     if found.state in ("planned", "running"):
@@ -131,8 +132,9 @@ async def show_tuning(
 async def list_tunings(work: Workspace) -> None:
     """List the tunings, newest first."""
     from bot.batch.tuning import OVER
+    from bot.storage.tables.batch import NEWEST_TUNING
 
-    found = await work.store.read(lambda tx: tx.tunings.list_tunings(work.bot))
+    found = await work.store.read(lambda tx: tx.all(NEWEST_TUNING, bot=work.bot))
     ours = {one.task for one in found}
     async with open_tunings(work) as tunings:
         for one in found:
@@ -216,9 +218,10 @@ async def compare_tuning(work: Workspace, number: Number) -> None:
 async def keep_verdict(work: Workspace, number: int, verdict: Verdict) -> None:
     """Keep what has come of a comparison, and print it: first the sentence that decides."""
     from bot.batch.tuning import BETTER
+    from bot.storage.tables.batch import StoredTuning
 
     found = verdict.sentence
-    await work.store.write(lambda tx: tx.tunings.change_tuning(number, verdict=found[:200]))
+    await work.store.write(lambda tx: tx.change_all(StoredTuning, {"verdict": found[:200]}, id=number))
     work.say(found if found.startswith(BETTER) else NOT_BETTER.format(found))
     for line in verdict.differences:
         work.say(line)
@@ -266,7 +269,7 @@ async def use_tuning(
         if scheme == "cls"
         else use_model(tuning, env, work.settings.prompts_dir, work.say)
     )
-    await work.store.write(lambda tx: tx.tunings.change_tuning(number, before=before))
+    await work.store.write(lambda tx: tx.change(tuning, before=before))
     return True
 
 
@@ -278,7 +281,7 @@ async def drop_tuning(work: Workspace, number: Number) -> None:
     async with open_tunings(work) as tunings:
         tuning = await tunings.find(number)
     drop_model(tuning, work.say)
-    await work.store.write(lambda tx: tx.tunings.change_tuning(number, before=""))
+    await work.store.write(lambda tx: tx.change(tuning, before=""))
 
 
 async def _find_completed(tunings: TuningWork, number: int) -> StoredTuning:

@@ -24,7 +24,7 @@ from bot.ports import Agree, Say
 from bot.providers import catalog
 from bot.runtime.opening import open_evaluation
 from bot.runtime.optional.evaluation import Beside
-from bot.storage.repositories.batch.tunings import StoredTuning
+from bot.storage.tables.batch import StoredTuning
 
 BASE, TUNED = "the-base", "the-tuned"
 

@@ -21,7 +21,7 @@ from bot.outbox import Choice, Effect, Page, end_question, finish, finish_asking
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.memory import Fact, Summary
+from bot.storage.repositories.conversations import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say

@@ -18,11 +18,12 @@ from bot.evaluation.search import locate, names_of
 from bot.extension import OwnCase
 from bot.knowledge.passages import BETWEEN
 from bot.llm.topics.routing_file import RoutingTable
-from bot.storage.repositories.evaluation.runs import QuotedSentence
+from bot.storage.repositories.evaluation import QuotedSentence
 from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
+from bot.storage.tables.evaluation import CASES
 
 MAX_HISTORY = 6  # messages of a private conversation that a case keeps
 MAX_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
@@ -60,7 +61,7 @@ def collect(tx: Tx, bot: int, sources: Sources) -> list[Case]:
 
 def _added(tx: Tx, bot: int) -> list[Case]:
     """The cases that were added in chats."""
-    rows = tx.evaluations.list_cases(bot)
+    rows = tx.all(CASES, bot=bot)
     return [replace(Case.from_row(row.body), user=row.user, asked_in=row.chat, place=f"/eval {row.id}") for row in rows]
 
 

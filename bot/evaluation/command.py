@@ -21,6 +21,7 @@ from bot.llm.topics.routing_file import RoutingTable
 from bot.outbox import Answer
 from bot.prompts.library import Library
 from bot.storage.store import Store, Tx
+from bot.storage.tables.evaluation import CASES, StoredCase
 from bot.texts.catalog import say
 from bot.types import Permission
 
@@ -69,18 +70,25 @@ class EvalCommand(Feature):
         quoted = tx.evaluations.list_quoted({answer.id})
         case = make_case(tx, question, answer, quoted, chat=where.chat, persona=turn.chat.persona)
         case = _demand(replace(case, origin=ADDED, place="", user=0, asked_in=0, stale=""), rest, language)
-        is_new = tx.evaluations.add_case(
-            self.bot, case.key, case.to_row(), chat=where.chat, user=question.user, author=turn.user.id
+        new = StoredCase(
+            bot=self.bot,
+            chat=where.chat,
+            user=question.user,
+            author=turn.user.id,
+            mark=case.key,
+            body=case.to_row(),
+            at=tx.clock.time(),
         )
+        is_new = tx.evaluations.add_case(new)
         return turn.say("eval.added" if is_new else "eval.known", must=_list_demands(case, language))
 
     def _list(self, tx: Tx, turn: Turn, _rest: str) -> str:
-        rows = tx.evaluations.list_cases(self.bot)
+        rows = tx.all(CASES, bot=self.bot)
         lines = [f"{row.id} · {shorten(Case.from_row(row.body).question, MAX_QUESTION)}" for row in rows[-MAX_LISTED:]]
         return "\n".join([turn.say("eval.list" if rows else "eval.list.none"), *lines])
 
     def _remove(self, tx: Tx, turn: Turn, rest: str) -> str:
-        is_gone = rest.isdecimal() and tx.evaluations.remove_case(self.bot, int(rest))
+        is_gone = rest.isdecimal() and tx.remove(StoredCase, bot=self.bot, id=int(rest))
         return turn.say("eval.removed" if is_gone else "eval.unknown", number=rest or "?")
 
     def _show(self, tx: Tx, turn: Turn, _rest: str) -> str:

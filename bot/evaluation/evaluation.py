@@ -21,6 +21,7 @@ from bot.evaluation.collecting import Sources, collect
 from bot.evaluation.replay import Replay
 from bot.evaluation.results import Result, State, grade, merge_tries
 from bot.storage.store import Store, Tx
+from bot.storage.tables.evaluation import NEWEST_RUN, RESULTS
 from bot.types import Address, Incoming, User
 
 LAST = "last"
@@ -166,11 +167,11 @@ class Evaluation:
             return Baseline(against, read_results(Path(against)))
 
         def read(tx: Tx) -> Baseline | None:
-            runs = tx.evaluations.list_runs(self.bot)
+            runs = tx.all(NEWEST_RUN, bot=self.bot)
             run = next((one for one in runs if against in (LAST, one.name)), None)
             if run is None:
                 return None
-            rows = tx.evaluations.list_results(run.id)
+            rows = [one.body for one in tx.all(RESULTS, run_id=run.id)]
             return Baseline(run.name or "the last run", [Result.from_row(row) for row in rows])
 
         found = await self.store.read(read)

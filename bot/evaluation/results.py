@@ -12,6 +12,7 @@ from bot.evaluation.cases import GAP, Case
 from bot.evaluation.checks import Check, Outcome, examine, reason, run_own_check, translate
 from bot.evaluation.statistics import Changes, percentile
 from bot.storage.store import Tx
+from bot.storage.tables.evaluation import NEWEST_RUN, RESULTS
 
 MAX_STORED = 4_000  # characters of an answer
 
@@ -190,8 +191,8 @@ def compare(old: Sequence[Result], new: Sequence[Result]) -> Comparison:
 def compare_last_runs(tx: Tx, bot: int) -> Comparison | None:
     """Compare the last run of all cases of a bot with the one before, None if there was no run."""
     runs = [
-        [Result.from_row(row) for row in tx.evaluations.list_results(run.id)]
-        for run in tx.evaluations.list_runs(bot)[:2]
+        [Result.from_row(one.body) for one in tx.all(RESULTS, run_id=run.id)]
+        for run in tx.all(NEWEST_RUN, limit=2, bot=bot)
     ]
     return compare(runs[1] if len(runs) > 1 else [], runs[0]) if runs else None
 

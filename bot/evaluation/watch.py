@@ -25,8 +25,8 @@ from bot.evaluation.results import Comparison, State, compare, measure_cost
 from bot.llm.circuit_breaker import CircuitBreaker
 from bot.llm.routing import Routing
 from bot.prompts.library import Library
-from bot.storage.repositories.evaluation.runs import ModelState
 from bot.storage.store import Store, Tx
+from bot.storage.tables.evaluation import NEWEST_RUN, ModelState
 from bot.texts.catalog import say
 from bot.types import Address
 
@@ -115,7 +115,7 @@ class EvaluationWatch:
         mark = await self._recall(FILES)
         if not mark or mark == _mark(self.watched.files()):
             return {}
-        runs = await self.store.read(lambda tx: tx.evaluations.list_runs(self.bot)[:1])
+        runs = await self.store.read(lambda tx: tx.all(NEWEST_RUN, limit=1, bot=self.bot))
         found: Mapping[str, str] = runs[0].options.get("files", {}) if runs else {}
         return found
 
@@ -158,7 +158,7 @@ class EvaluationWatch:
             for one in list_experiments(tx, self.bot, self.watched.library):
                 name = f"{EXPERIMENT}{one.tried.label}"[:200]
                 if one.ended(now) and not tx.evaluations.find_state(self.bot, name).version:
-                    tx.evaluations.store_state(self.bot, name, ModelState("over"))
+                    tx.put(ModelState(bot=self.bot, model=name, version="over"))
                     text = partial(describe, one, now=now, currency=self.owners.currency)
                     chats += self.owners.rights.tell(tx, self.bot, f"eval-trial-{one.tried.version}", text, Role.OWNER)
             return chats
@@ -221,8 +221,8 @@ class EvaluationWatch:
 
     async def _remember(self, name: str, version: str) -> None:
         def work(tx: Tx) -> None:
-            state = replace(tx.evaluations.find_state(self.bot, name), version=version)
-            tx.evaluations.store_state(self.bot, name, state)
+            state = replace(tx.evaluations.find_state(self.bot, name), version=version[:100])
+            tx.put(state)
 
         await self.store.write(work)
 

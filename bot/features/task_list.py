@@ -13,9 +13,9 @@ from bot.errors import ModelError
 from bot.handlers import After, Feature, Turn, command, press, section
 from bot.jobs import operations
 from bot.outbox import Answer, Choice, Page, remove_buttons
-from bot.storage.repositories.batch.runs import BatchRun
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
+from bot.storage.tables.batch import NEWEST_RUN, BatchRun
 from bot.texts.catalog import say
 from bot.types import Incoming, Job, Permission
 
@@ -126,7 +126,7 @@ class TaskList(Feature):
         decision = self.access.authorize(Actor.of(incoming), Permission.ADMINISTER)
         if not incoming.private or decision is not Decision.ALLOWED:
             return []
-        runs = tx.batches.list_runs(incoming.address.bot)
+        runs = tx.all(NEWEST_RUN, bot=incoming.address.bot)
         shown = [run for run in runs if run.state == "running"] or runs[:1]
         return [_batch_line(tx, run, incoming.language) for run in shown[:MOST_RUNS] if run.state != "planned"]
 

@@ -13,9 +13,8 @@ from bot.clock import Clock
 from bot.errors import ConfigError, StorageUnavailable
 from bot.evaluation.results import UNASKED, Pair, Result, State, compare_last_runs, measure_cost
 from bot.sandbox.guard import Json
-from bot.storage.repositories.batch.runs import OPEN, BatchRun
-from bot.storage.repositories.batch.tunings import StoredTuning
 from bot.storage.store import Store, Tx
+from bot.storage.tables.batch import NEWEST_RUN, NEWEST_TUNING, OPEN, BatchRun, StoredTuning, VendorStep
 from bot.texts.catalog import LANGUAGES
 
 NEWEST = 20  # runs, tunings, and changed cases of a list
@@ -51,14 +50,14 @@ class RunsView:
     def _found(self, tx: Tx, language: str) -> Json:
         bot = self.bot()
         return {
-            "batch": [self._batch(tx, run, language) for run in tx.batches.list_runs(bot)[:NEWEST]],
-            "tunings": [_tuning(one) for one in tx.tunings.list_tunings(bot)[:NEWEST]],
+            "batch": [self._batch(tx, run, language) for run in tx.all(NEWEST_RUN, bot=bot)[:NEWEST]],
+            "tunings": [_tuning(one) for one in tx.all(NEWEST_TUNING, bot=bot)[:NEWEST]],
             "evaluation": self._evaluation(tx, bot, language),
         }
 
     def _batch(self, tx: Tx, run: BatchRun, language: str) -> Json:
         counts, (usage, cost) = tx.batches.count_states(run.id), tx.batches.spent(run.id)
-        step = tx.vendor_runs.find_step(run.id) if run.state == "running" else None
+        step = tx.one(VendorStep, run=run.id) if run.state == "running" else None
         return {
             "id": run.id,
             "name": Path(run.source).name,

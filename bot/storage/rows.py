@@ -10,10 +10,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from operator import attrgetter
 from typing import (
     TYPE_CHECKING,
@@ -51,6 +52,7 @@ KINDS: Mapping[str, Any] = {
     "bytes": sa.LargeBinary,
     "bool": sa.Integer,
 }
+dump_json = partial(json.dumps, ensure_ascii=False)
 ANNOTATION = re.compile(r"Col\[(\w+)( \| None)?\]")
 
 
@@ -151,7 +153,7 @@ class Row:
 
     if TYPE_CHECKING:
         table: ClassVar[Table[Any]]
-        every: ClassVar[Query[Any]]  # all rows
+        all_rows: ClassVar[Query[Any]]  # all rows
         fields: ClassVar[dict[str, Field]]
         plain: ClassVar[Sequence[str]]  # the fields that have one column each
         address_field: ClassVar[str]  # "": it has no address
@@ -181,7 +183,7 @@ class Row:
             setattr(cls, name, cls.table.c[name])
         if cls.address_field:
             setattr(cls, cls.address_field, AddressColumns(*(cls.table.c[name] for name in COLUMNS)))
-        cls.every = Query(cls)
+        cls.all_rows = Query(cls)
 
     def __init__(self, **values: Any) -> None:
         missing = self.fields.keys() - values.keys() - self.defaults.keys()
@@ -428,4 +430,4 @@ class Rows:
 
 
 def _query(of: type[R] | Query[R]) -> Query[R]:
-    return of if isinstance(of, Query) else of.every
+    return of if isinstance(of, Query) else of.all_rows

@@ -27,19 +27,15 @@ from bot.storage.engines.errors import meaning
 from bot.storage.engines.job_notify import Queue
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
-from bot.storage.repositories.backlog import Backlog
-from bot.storage.repositories.batch.dataset_people import DatasetPeople
-from bot.storage.repositories.batch.runs import Batches
-from bot.storage.repositories.batch.tunings import Tunings
-from bot.storage.repositories.batch.vendor_runs import VendorRuns
+from bot.storage.repositories.batch import Batches, DatasetPeople, VendorRuns
 from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
-from bot.storage.repositories.conversations import Conversations
+from bot.storage.repositories.conversations import Conversations, Memory
 from bot.storage.repositories.desk import Accounts, Cases, Drafts, Relays, Seats
-from bot.storage.repositories.evaluation.runs import Evaluations
+from bot.storage.repositories.evaluation import Evaluations
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
-from bot.storage.repositories.inbox import Inbox
+from bot.storage.repositories.inbox import Backlog, Inbox
 from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
@@ -50,7 +46,6 @@ from bot.storage.repositories.knowledge.quotes import Quotes
 from bot.storage.repositories.knowledge.sources import Sources
 from bot.storage.repositories.knowledge.topics import QuestionTopics
 from bot.storage.repositories.members import AuditLog, Members
-from bot.storage.repositories.memory import Memory
 from bot.storage.repositories.messages import Messages
 from bot.storage.repositories.money.budgets import Budgets
 from bot.storage.repositories.money.ledger import Ledger
@@ -119,7 +114,6 @@ class Tx(Rows):
     batches = repository(Batches)
     dataset_people = repository(DatasetPeople)
     vendor_runs = repository(VendorRuns)
-    tunings = repository(Tunings)
     evaluations = repository(Evaluations)
     personal_data = repository(PersonalData)
 

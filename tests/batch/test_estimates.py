@@ -17,6 +17,7 @@ from bot.batch.vendor_runner import least_cost
 from bot.billing import pricing
 from bot.cli import batch
 from bot.errors import LimitReached
+from bot.storage.tables.batch import NEWEST_RUN, BatchRun
 from tests.batch.test_runs import BOT, World
 from tests.batch.test_runs import world as online
 from tests.batch.test_vendor_runs import MODEL, VendorWorld, world
@@ -48,9 +49,8 @@ def rows_of(shape: str, world: World) -> tuple[list[dict[str, Any]], dict[str, A
 async def planned(world: World, mode: str, model: str = "") -> Plan:
     """The plan of the file that was asked, as a run of its own, without the minimum of a batch run."""
     asked, told = world.service.text(model), await world.run()
-    run = await world.store.write(
-        lambda tx: tx.batches.add_run(BOT, 0, mode=mode, model=model, source="", digest="", options={})
-    )
+    new = BatchRun(bot=BOT, mode=mode, model=model, source="", options={}, at=world.store.clock.time())
+    run = (await world.store.write(lambda tx: tx.add(new))).id
     return await plan(
         world.store, run, Path(told.source), options=dict(told.options), profile=asked.profile, mode=mode,
         tokenizer=world.service.tokenizer(model),
@@ -106,4 +106,4 @@ async def test_of_fifty_runs_at_once_a_purse_for_ten_begins_ten(world: VendorWor
     assert (world.paid, await world.spent()) == (2, 2 * least)
     with pytest.raises(LimitReached):
         await batch.begin(world.workspace, path, MODEL, "batch", {}, Decimal(0))
-    assert len(await world.store.read(lambda tx: tx.batches.list_runs(BOT))) == 10
+    assert len(await world.store.read(lambda tx: tx.all(NEWEST_RUN, bot=BOT))) == 10

@@ -13,6 +13,7 @@ from bot.cli import dataset
 from bot.errors import BadInput
 from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
 from bot.storage.store import Tx
+from bot.storage.tables.batch import DatasetPerson
 from bot.texts.catalog import say
 from tests.desk.test_drafts import desk, drafted
 from tests.support.choosing import pressed
@@ -86,7 +87,7 @@ async def test_learned_entries_are_exported_and_forget_names_the_datasets_that_h
         for name in ("train", "check", "gone"):
             tx.dataset_people.note_upload(bot, digest, f"fds-{name}", f"shop {name}")
             tx.dataset_people.note_upload(bot, digest, f"fds-{name}", f"shop {name}")
-        tx.dataset_people.note_removal(bot, "fds-gone")
+        tx.remove(DatasetPerson, bot=bot, dataset="fds-gone")
 
     await store.write(upload)
     await desk.stage.ask("/forget", OLGA)

@@ -21,8 +21,8 @@ from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.opening import Workspace
 from bot.sandbox.ai_studio.server import Studio
-from bot.storage.repositories.batch.runs import BatchRun
 from bot.storage.store import Store
+from bot.storage.tables.batch import NEWEST_RUN, BatchRun
 from tests.support.virtual import VirtualClock
 from tests.support.workspace import workspace
 
@@ -138,7 +138,7 @@ async def test_files_that_are_too_large_are_refused_at_once(world: World) -> Non
         with pytest.raises(BadInput) as caught:
             await world.ask(world.folder / name)
         assert str(caught.value) == complaint
-    assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []
+    assert await world.store.read(lambda tx: tx.all(NEWEST_RUN, bot=BOT)) == []
 
 
 async def test_what_it_costs_is_said_before_and_booked_after(world: World) -> None:
@@ -147,7 +147,7 @@ async def test_what_it_costs_is_said_before_and_booked_after(world: World) -> No
     await world.ask(path)
     assert world.asked() == []
     assert world.said[-1] == "Nothing was asked."
-    assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []
+    assert await world.store.read(lambda tx: tx.all(NEWEST_RUN, bot=BOT)) == []
     world.agrees = True
     await world.ask(path)
     run = await world.run(1)
@@ -177,7 +177,7 @@ async def test_the_budget_of_the_bot_holds_on_the_command_line_too(world: World)
     with pytest.raises(LimitReached):
         await world.ask(world.file(*({"question": f"Question {number}?"} for number in range(20))))
     assert world.asked() == []
-    assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []
+    assert await world.store.read(lambda tx: tx.all(NEWEST_RUN, bot=BOT)) == []
 
 
 async def test_what_was_held_back_is_settled_by_what_came(world: World) -> None:
@@ -275,4 +275,4 @@ async def test_a_file_without_rows_and_unknown_modes_are_refused(world: World) -
         await world.ask(world.file())
     with pytest.raises(BadInput, match="auto, sync, async or batch"):
         await world.ask(world.file({"question": "x"}), "fast")
-    assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []
+    assert await world.store.read(lambda tx: tx.all(NEWEST_RUN, bot=BOT)) == []

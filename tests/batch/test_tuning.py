@@ -18,7 +18,7 @@ from bot.cli import tune
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.runtime.opening import Workspace
-from bot.storage.repositories.batch.tunings import StoredTuning
+from bot.storage.tables.batch import NEWEST_TUNING, StoredTuning
 from tests.batch.test_datasets import TOPICS, file, system
 from tests.batch.test_runs import BOT
 from tests.batch.test_vendor_runs import VendorWorld, world
@@ -140,23 +140,16 @@ async def test_a_start_whose_outcome_is_unknown_is_looked_for_before_it_is_repea
     world.server.faults.fail_next("TuningService.Tune", "RESOURCE_EXHAUSTED")
     with pytest.raises(BadInput, match="3 tunings an hour"):
         await started(world, EXAMPLES, "yandexgpt-lite")
-    stored = await world.store.read(lambda tx: tx.tunings.list_tunings(BOT))
+    stored = await world.store.read(lambda tx: tx.all(NEWEST_TUNING, bot=BOT))
     assert [one.state == "failed" for one in stored] == [True, False, False]
 
 
 async def test_a_tuning_whose_start_was_killed_is_found_or_given_up(world: VendorWorld) -> None:
     work = tuning(world)
-    values = {
-        "token": "t",
-        "name": "mine",
-        "base": "gpt://x/y/z",
-        "kind": PAIRS,
-        "digest": "",
-        "train": "",
-        "validation": "",
-        "system": "",
-    }
-    number = await world.store.write(lambda tx: tx.tunings.add_tuning(BOT, intent=world.store.clock.time(), **values))
+    now = world.store.clock.time()
+    empty: dict[str, Any] = dict.fromkeys(("digest", "train", "validation", "system"), "")
+    new = StoredTuning(bot=BOT, token="t", name="mine", base="gpt://x/y/z", kind=PAIRS, intent=now, at=now, **empty)
+    number = (await world.store.write(lambda tx: tx.add(new))).id
     await tune.show_tuning(work, number, watch=True)
     assert (await find(work, number)).state == "failed"
 

@@ -16,6 +16,7 @@ from bot.batch.vendor_runner import least_cost
 from bot.cli import batch
 from bot.errors import BadInput
 from bot.runtime.optional.batch_watch import PAUSE, BatchWatch
+from bot.storage.tables.batch import VendorStep
 from tests.batch.test_runs import BOT
 from tests.batch.test_vendor_runs import MODEL, ROWS, VendorWorld, world
 from tests.support.virtual import VirtualClock
@@ -203,7 +204,7 @@ async def test_answers_that_were_cut_off_are_counted(world: VendorWorld) -> None
 async def test_what_is_missing_is_asked_again_without_what_has_failed(world: VendorWorld) -> None:
     world.server.faults.switch("missing")
     await world.ask(world.file(*ROWS), "batch", model=MODEL)
-    await world.store.write(lambda tx: tx.batches.store_end(1, tx.batches.page_requests(1)[0].hash, "failed", "why"))
+    await world.store.write(lambda tx: tx.change(tx.batches.page_requests(1)[0], state="failed", answer="why"))
     world.server.faults.switch("missing", on=False)
     await batch.retry_run(world.workspace, 1, missing=True)
     assert await ended(world) == ["failed", *["stop"] * 6]
@@ -238,7 +239,7 @@ async def test_the_bot_writes_nothing_while_nothing_changes_and_removes_what_is_
         counts.append(writes)
         await world.store.clock.sleep(PAUSE)
     assert counts == [1, 1, 1]
-    await real(lambda tx: tx.vendor_runs.change_step(1, is_tidy=0))
+    await real(lambda tx: tx.change_all(VendorStep, {"is_tidy": False}, run=1))
     step = await world.step()
     async with open_vendor(world.settings, world.http, world.store.clock) as vendor:
         await vendor.create_dataset(f"govorun-{step.token}-9", "TextToTextGenerationRequest", {})

@@ -26,8 +26,8 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime.optional.batch_watch import PAUSE, BatchWatch
 from bot.sandbox.ai_studio.grpc.server import GrpcServer
 from bot.sandbox.ai_studio.server import Studio
-from bot.storage.repositories.batch.vendor_runs import VendorStep
 from bot.storage.store import Store
+from bot.storage.tables.batch import NEWEST_RUN, VendorStep
 from bot.types import Address
 from tests.batch.test_runs import BOT, World
 from tests.support.virtual import VirtualClock
@@ -57,7 +57,7 @@ class VendorWorld(World):
             assert await runner.work(await self.run(number))
 
     async def step(self, number: int = 1) -> VendorStep:
-        found = await self.store.read(lambda tx: tx.vendor_runs.find_step(number))
+        found = await self.store.read(lambda tx: tx.one(VendorStep, run=number))
         assert found is not None
         return found
 
@@ -295,7 +295,7 @@ async def test_models_without_batch_runs_are_refused_before_anything_is_planned(
         await world.ask(world.file(*ROWS), "batch", model="qwen-that-is-none")
     with pytest.raises(BadInput, match=r"only batch runs take .qwen2\.5-7b-instruct.: --mode batch"):
         await world.ask(world.file(*ROWS), "auto", model="qwen2.5-7b-instruct")
-    assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []
+    assert await world.store.read(lambda tx: tx.all(NEWEST_RUN, bot=BOT)) == []
 
 
 async def test_a_model_that_is_only_for_batch_runs_is_taken_by_one(world: VendorWorld) -> None:

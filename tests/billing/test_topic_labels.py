@@ -19,7 +19,7 @@ from bot.clock import SystemClock
 from bot.errors import ModelError, ModelUnavailable
 from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store
-from bot.storage.tables.spending import usage
+from bot.storage.tables.spending import Expense
 from bot.types import Address
 
 PAYER = BillTo(Address("telegram", 42, 1001), 1001, "turn")
@@ -63,7 +63,7 @@ async def test_each_begun_block_is_booked_a_failure_is_free_and_a_spent_budget_i
             await ask(Labels(failing=ModelUnavailable("away")), is_tuned=True)
         await ask(Labels(260), is_tuned=True)
         rows = await store.read(
-            lambda tx: tx.connection.execute(select(*usage.c["model", "user", "units", "cost"])).all()
+            lambda tx: tx.connection.execute(select(*Expense.table.c["model", "user", "units", "cost"])).all()
         )
         assert [tuple(row) for row in rows] == [("few", 1001, 1_001, 2_000_000), ("own", 1001, 260, 2_000_000)]
         spent = Labels(1)

@@ -20,7 +20,7 @@ from bot.features.privacy import grouped
 from bot.sandbox.painter import draw
 from bot.sandbox.telegram.chats import Message
 from bot.storage.store import Tx
-from bot.storage.tables.history import blobs
+from bot.storage.tables.history import Blob
 from bot.texts.catalog import say
 from bot.texts.dates import day
 from tests.support.known import handbook, kept, known
@@ -99,7 +99,7 @@ async def test_files_come_as_they_are(stage: Stage) -> None:
     def store(tx: Tx) -> None:
         for name, data in (("cat.png", b"12345678"), ("../dog.pdf", b"87654321")):
             row = {"bot": app.telegram.api.id, "chat": ANNA, "user": ANNA, "mime": "image/png", "at": 1.0}
-            tx.connection.execute(insert(blobs), {**row, "name": name, "data": data})
+            tx.connection.execute(insert(Blob.table), {**row, "name": name, "data": data})
 
     await app.store.write(store)
     (archive,) = await _exported(stage)

@@ -14,6 +14,7 @@ from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnkno
 from bot.features.deferred_answers import PATIENCE
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.storage.repositories.mapping import load_request
+from bot.storage.tables.batch import BatchRun
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
@@ -317,14 +318,13 @@ async def test_in_a_group_everybody_sees_only_the_own_orders(stage: Stage) -> No
 async def test_jobs_shows_an_administrator_the_batch_runs_and_their_end_is_told_once(stage: Stage) -> None:
     app = await stage.start(owners=(ANNA,), access="open")
     store, bot = app.store, app.telegram.api.id
-    run = await store.write(
-        lambda tx: tx.batches.add_run(bot, 0, mode="async", model="yandexgpt", source="/x/q.csv", digest="", options={})
-    )
-    await store.write(lambda tx: tx.batches.change_run(run, state="running", requests=3))
+    new = BatchRun(bot=bot, mode="async", model="yandexgpt", source="/x/q.csv", options={}, at=store.clock.time())
+    run = (await store.write(lambda tx: tx.add(new))).id
+    await store.write(lambda tx: tx.change_all(BatchRun, {"state": "running", "requests": 3}, id=run))
     line = f"Runs of govorun batch:\n· {run}: q.csv, yandexgpt: being worked on, 0 of 3 answered"
     assert await stage.ask("/jobs") == line
     assert await stage.ask("/jobs", BORIS) == say("ru", "jobs.none")
-    await store.write(lambda tx: tx.batches.change_run(run, state="stopped", reason="the key is refused"))
+    await store.write(lambda tx: tx.change_all(BatchRun, {"state": "stopped", "reason": "the key is refused"}, id=run))
     await asyncio.sleep(700)
     told = say(
         "en", "batch.stopped", id=run, name="q.csv", model="yandexgpt", answered=0, requests=3,

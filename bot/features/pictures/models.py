@@ -13,8 +13,8 @@ from bot.access.policy import Role
 from bot.access.rights import Rights
 from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending
 from bot.errors import ModelDenied
-from bot.storage.repositories.evaluation.runs import ModelState
 from bot.storage.store import Store, Tx
+from bot.storage.tables.evaluation import ModelState
 from bot.texts.catalog import say
 from bot.types import Address
 
@@ -74,7 +74,7 @@ class PictureModels:
     def put_aside(self, tx: Tx, name: str, reason: str, instead: str = "") -> Sequence[Address]:
         """Let a model rest for a day. Returns the chats of the owners for whom a message was stored."""
         now = self.store.clock.time()
-        tx.evaluations.store_state(self.bot, _key(name), ModelState("aside", now + DAY))
+        tx.put(ModelState(bot=self.bot, model=_key(name), version="aside", down=now + DAY))
         other = instead or next(iter(self._usable(tx, (name,))), "")
         return self.rights.tell(
             tx, self.bot, f"art-{name}-{int(now // DAY)}",

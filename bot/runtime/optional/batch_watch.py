@@ -14,8 +14,8 @@ from bot.config.settings import Settings
 from bot.errors import BotError
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
-from bot.storage.repositories.batch.runs import BatchRun
 from bot.storage.store import Store, Tx
+from bot.storage.tables.batch import ENDED, NEWEST_RUN, BatchRun, VendorStep
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
 
@@ -52,14 +52,14 @@ class BatchWatch:
     async def look(self) -> None:
         """Do with each run what is due, and tell which have ended."""
         runs, is_untidy = await self.store.read(
-            lambda tx: (tx.batches.list_runs(self.bot, states=("running",)), bool(tx.vendor_runs.list_untidy(self.bot)))
+            lambda tx: (tx.all(NEWEST_RUN, bot=self.bot, state="running"), bool(tx.vendor_runs.list_untidy(self.bot)))
         )
         ours = [run for run in runs if run.mode == "batch"]
         for run in ours:
             await self._go_on(run)
         if is_untidy and not ours:
             await self._clean_up()
-        if not await self.store.read(lambda tx: tx.batches.list_untold(self.bot)):
+        if not await self.store.read(lambda tx: tx.all(BatchRun, bot=self.bot, state=ENDED, told=False)):
             return  # nothing to write
         for place in await self.store.write(self._tell):
             self.deliver("", [place])
@@ -68,7 +68,7 @@ class BatchWatch:
         from bot.batch import vendor_work
         from bot.providers.yandex.grpc import is_installed
 
-        step = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+        step = await self.store.read(lambda tx: tx.one(VendorStep, run=run.id))
         if is_installed() and step is not None and step.due <= self.store.clock.time():
             await vendor_work.work_on(
                 run, store=self.store, settings=self.settings, http=self.http, studio=self.studio, is_patient=False
@@ -84,8 +84,8 @@ class BatchWatch:
 
     def _tell(self, tx: Tx) -> Sequence[Address]:
         places: list[Address] = []
-        for run in tx.batches.list_untold(self.bot):
-            tx.batches.change_run(run.id, told=1)
+        for run in tx.all(BatchRun, bot=self.bot, state=ENDED, told=False):
+            tx.change(run, told=True)
             if run.mode in TOLD_MODES:
                 places += [self._tell_one(tx, run, admin) for admin in self.admins()]
         return places

@@ -13,32 +13,39 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 from bot.ports import DeliveryState
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.work import awaited, buttons, deliveries
+from bot.storage.rows import Query
+from bot.storage.tables.work import AwaitedAnswer, StoredButton, StoredDelivery
 from bot.types import Address, Button
 
 LIFE = 30 * 24 * 3600.0  # seconds in which a button works; Telegram shows it for ever
 AROUND = 60.0  # seconds between rows of one transaction, at most
 PATIENCE = 15 * 60.0  # seconds in which a question of the bot is answered by the next message
-ADD = Prepared(insert(buttons))
+ADD = Prepared(insert(StoredButton.table))
 AWAITED = Prepared(
-    select(*awaited.c["action", "payload", "expires"]).where(
-        awaited.c.bot == bindparam("b"),
-        awaited.c.key == bindparam("k"),
-        awaited.c.user == bindparam("u"),
-        awaited.c.expires > bindparam("now"),
+    select(*AwaitedAnswer.table.c["action", "payload", "expires"]).where(
+        AwaitedAnswer.bot == bindparam("b"),
+        AwaitedAnswer.key == bindparam("k"),
+        AwaitedAnswer.user == bindparam("u"),
+        AwaitedAnswer.expires > bindparam("now"),
     )
 )
 
 
+WORKING_BUTTON = Query(StoredButton, StoredButton.expires > bindparam("now"))
 PRESSED = Prepared(
-    select(*buttons.c["action", "payload", "user"], *deliveries.c["state", "message_ids", "marker"])
-    .join(deliveries, and_(deliveries.c.bot == buttons.c.bot, deliveries.c.key == buttons.c.delivery))
+    select(
+        *StoredButton.table.c["action", "payload", "user"], *StoredDelivery.table.c["state", "message_ids", "marker"]
+    )
+    .join(
+        StoredDelivery.table,
+        and_(StoredDelivery.address.bot == StoredButton.bot, StoredDelivery.key == StoredButton.delivery),
+    )
     .where(
-        buttons.c.key == bindparam("button"),
-        buttons.c.bot == bindparam("b"),
-        buttons.c.chat == bindparam("c"),
-        buttons.c.user.in_((0, bindparam("u"), bindparam("c"))),
-        buttons.c.expires > bindparam("now"),
+        StoredButton.key == bindparam("button"),
+        StoredButton.bot == bindparam("b"),
+        StoredButton.chat == bindparam("c"),
+        StoredButton.user.in_((0, bindparam("u"), bindparam("c"))),
+        StoredButton.expires > bindparam("now"),
     )
 )
 
@@ -97,42 +104,37 @@ class Buttons(Repository):
 
     def find_unpressed(self, bot: int, user: int, key: str, action: str) -> ButtonPress | None:
         """Return what a user's button with this action does, wherever it stands; None if it works no more."""
-        row = self.connection.execute(
-            select(buttons.c.payload).where(
-                buttons.c.key == key, buttons.c.bot == bot, buttons.c.user == user, buttons.c.action == action,
-                buttons.c.expires > self.clock.time(),
-            )
-        ).one_or_none()  # fmt: skip
+        row = self.one(WORKING_BUTTON, key=key, bot=bot, user=user, action=action, now=self.clock.time())
         return None if row is None else ButtonPress(action, json.loads(row.payload), key)
 
     def store_payload(self, key: str, payload: Mapping[str, Any]) -> None:
         """Store what the next press of a button brings with it."""
         values = {"payload": json.dumps(payload, ensure_ascii=False)}
-        self.connection.execute(update(buttons).where(buttons.c.key == key).values(**values))
+        self.connection.execute(update(StoredButton.table).where(StoredButton.key == key).values(**values))
 
     def move(self, bot: int, delivery: str, other: str) -> None:
         """Have the buttons of a delivery stand under another one, which got its content."""
-        here = (buttons.c.bot == bot, buttons.c.delivery == delivery)
-        self.connection.execute(update(buttons).where(*here).values(delivery=other))
+        here = (StoredButton.bot == bot, StoredButton.delivery == delivery)
+        self.connection.execute(update(StoredButton.table).where(*here).values(delivery=other))
 
     def expire_button(self, key: str) -> None:
         """Make a button that works once do nothing from now on."""
-        self.connection.execute(update(buttons).where(buttons.c.key == key).values(expires=0.0))
+        self.connection.execute(update(StoredButton.table).where(StoredButton.key == key).values(expires=0.0))
 
     def expire_actions(self, bot: int, user: int, actions: Collection[str]) -> None:
         """End a user's buttons and awaited answers that have one of these actions.
 
         No index helps with it: a million buttons take some tenths of a second.
         """
-        for table in (buttons, awaited):
+        for table in (StoredButton.table, AwaitedAnswer.table):
             theirs = (table.c.bot == bot, table.c.user == user, table.c.action.in_(actions))
             self.connection.execute(update(table).where(*theirs).values(expires=0.0))
 
     def list_made_at(self, bot: int, action: str, at: float) -> Sequence[tuple[int, Mapping[str, Any]]]:
         """Return user and payload of each button with this action, made at the Unix time `at`, that still works."""
-        then = buttons.c.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
-        works = (then, buttons.c.expires > self.clock.time(), buttons.c.bot == bot, buttons.c.action == action)
-        query = select(buttons.c.user, buttons.c.payload).where(*works)
+        then = StoredButton.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
+        works = (then, StoredButton.expires > self.clock.time(), StoredButton.bot == bot, StoredButton.action == action)
+        query = select(StoredButton.user, StoredButton.payload).where(*works)
         return [(user, json.loads(payload)) for user, payload in self.connection.execute(query)]
 
     def await_answer(self, address: Address, user: int, action: str, *, asked: str = "", **payload: Any) -> None:
@@ -146,7 +148,7 @@ class Buttons(Repository):
             "bot": address.bot, "key": address.key, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + life,
         }  # fmt: skip
-        self.connection.execute(insert(awaited), row)
+        self.connection.execute(insert(AwaitedAnswer.table), row)
 
     def find_awaited(self, address: Address, user: int) -> ButtonPress | None:
         """Return the bot's question that a message of a user at an address may answer; None if there is none."""
@@ -159,14 +161,14 @@ class Buttons(Repository):
 
     def cancel_awaited(self, address: Address, user: int) -> None:
         """Stop waiting for an answer of a user at an address."""
-        mine = (awaited.c.bot == address.bot, awaited.c.key == address.key, awaited.c.user == user)
-        self.connection.execute(delete(awaited).where(*mine))
+        mine = (AwaitedAnswer.bot == address.bot, AwaitedAnswer.key == address.key, AwaitedAnswer.user == user)
+        self.connection.execute(delete(AwaitedAnswer.table).where(*mine))
 
     def delete_expired(self) -> None:
         """Delete expired buttons and questions."""
         now = self.clock.time()
-        self.connection.execute(delete(buttons).where(buttons.c.expires < now))
-        self.connection.execute(delete(awaited).where(awaited.c.expires < now))
+        self.connection.execute(delete(StoredButton.table).where(StoredButton.expires < now))
+        self.connection.execute(delete(AwaitedAnswer.table).where(AwaitedAnswer.expires < now))
 
 
 def _stands(row: Any, message_id: int) -> bool:

@@ -11,53 +11,67 @@ from sqlalchemy import Row, and_, bindparam, exists, false, func, or_, select, u
 from bot.storage.engines.prepared import Prepared, insert_or_update
 from bot.storage.repositories.desk import Seats
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.history import blobs, conversations, feedback, messages
-from bot.storage.tables.knowledge import kb_gaps
-from bot.storage.tables.people import chats, topics, users
-from bot.storage.tables.spending import reservations, spending, usage
-from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, placed
+from bot.storage.tables.history import Blob, Conversation, Judgement, StoredMessage
+from bot.storage.tables.knowledge import GapRow
+from bot.storage.tables.people import ChatTopic, KnownChat, KnownUser
+from bot.storage.tables.spending import DaySpending, Expense, Reservation
+from bot.storage.tables.work import AwaitedAnswer, OperationRow, Placed, StoredButton, StoredDelivery, StoredJob
 from bot.types import Address, ChatChoices
 from bot.types import User as Person
 
-SEEN_USER = Prepared(lambda insert: insert(users).on_conflict_do_nothing())
-SEEN_CHAT = Prepared(lambda insert: insert(chats).on_conflict_do_nothing())
+SEEN_USER = Prepared(lambda insert: insert(KnownUser.table).on_conflict_do_nothing())
+SEEN_CHAT = Prepared(lambda insert: insert(KnownChat.table).on_conflict_do_nothing())
 FOLLOWED = ("model", "persona", "reasoning", "temperature")  # choices of a topic, else those of its chat
 OF_TOPIC = (*FOLLOWED, "answers")  # choices that a topic has of its own
 CHOICES = Prepared(
     select(
-        *chats.c["language", "streaming", "notices"],
-        *(func.coalesce(topics.c[name], chats.c[name]).label(name) for name in FOLLOWED),
-        topics.c.answers,
-        users.c.model.label("own_model"),
-        users.c.timezone.label("zone"),
-        users.c.name.label("told_name"),
-        users.c.language.label("told_language"),
+        *KnownChat.table.c["language", "streaming", "notices"],
+        *(func.coalesce(ChatTopic.table.c[name], KnownChat.table.c[name]).label(name) for name in FOLLOWED),
+        ChatTopic.answers,
+        KnownUser.model.label("own_model"),
+        KnownUser.timezone.label("zone"),
+        KnownUser.name.label("told_name"),
+        KnownUser.language.label("told_language"),
     )
-    .join(users, and_(users.c.bot == chats.c.bot, users.c.id == bindparam("u")), isouter=True)
+    .join(KnownUser.table, and_(KnownUser.bot == KnownChat.bot, KnownUser.id == bindparam("u")), isouter=True)
     .join(
-        topics,
-        and_(topics.c.bot == chats.c.bot, topics.c.chat == chats.c.id, topics.c.thread == bindparam("t")),
+        ChatTopic.table,
+        and_(ChatTopic.bot == KnownChat.bot, ChatTopic.chat == KnownChat.id, ChatTopic.thread == bindparam("t")),
         isouter=True,
     )
-    .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
+    .where(KnownChat.bot == bindparam("b"), KnownChat.id == bindparam("c"))
 )
 BACK = Prepared(
-    update(chats)
-    .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"), chats.c.is_gone)
+    update(KnownChat.table)
+    .where(KnownChat.bot == bindparam("b"), KnownChat.id == bindparam("c"), KnownChat.is_gone)
     .values(is_gone=False)
 )
 ANSWERS_ALL = Prepared(
-    select(topics.c.answers == "all").where(
-        topics.c.bot == bindparam("b"), topics.c.chat == bindparam("c"), topics.c.thread == bindparam("t")
+    select(ChatTopic.answers == "all").where(
+        ChatTopic.bot == bindparam("b"), ChatTopic.chat == bindparam("c"), ChatTopic.thread == bindparam("t")
     )
 )
-STORE_IN_TOPIC = {name: insert_or_update(topics, ("bot", "chat", "thread"), (name,)) for name in OF_TOPIC}
-IS_GONE = Prepared(select(chats.c.is_gone).where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c")))
-THERE = spending.alias()
-
-
-MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback, topics,
-         kb_gaps, placed)  # fmt: skip
+STORE_IN_TOPIC = {name: insert_or_update(ChatTopic.table, ("bot", "chat", "thread"), (name,)) for name in OF_TOPIC}
+IS_GONE = Prepared(select(KnownChat.is_gone).where(KnownChat.bot == bindparam("b"), KnownChat.id == bindparam("c")))
+THERE = DaySpending.table.alias()
+MOVED = [
+    row.table
+    for row in (
+        Conversation,
+        StoredMessage,
+        StoredDelivery,
+        OperationRow,
+        StoredJob,
+        Expense,
+        StoredButton,
+        Reservation,
+        Blob,
+        Judgement,
+        ChatTopic,
+        GapRow,
+        Placed,
+    )
+]
 
 
 class Chats(Repository):
@@ -86,8 +100,8 @@ class Chats(Repository):
             return self.read_choices(address, user.id)
         told = {"name": (user.name[:256], row.told_name), "language": (user.language[:16], row.told_language)}
         if changed := {column: new for column, (new, known) in told.items() if new and new != known}:
-            here = (users.c.bot == address.bot, users.c.id == user.id)
-            self.connection.execute(update(users).where(*here).values(**changed))
+            here = (KnownUser.bot == address.bot, KnownUser.id == user.id)
+            self.connection.execute(update(KnownUser.table).where(*here).values(**changed))
         return _chosen(row)
 
     def read_choices(self, address: Address, user: int = 0) -> ChatChoices:
@@ -105,8 +119,8 @@ class Chats(Repository):
 
     def read_language(self, bot: int, user: int) -> str:
         """Return the language a user chose in the private chat, or has in Telegram; "" for a user never seen."""
-        chosen = select(chats.c.language).where(chats.c.bot == bot, chats.c.id == user)
-        told = select(users.c.language).where(users.c.bot == bot, users.c.id == user)
+        chosen = select(KnownChat.language).where(KnownChat.bot == bot, KnownChat.id == user)
+        told = select(KnownUser.language).where(KnownUser.bot == bot, KnownUser.id == user)
         return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
 
     def store_choices(self, address: Address, **choice: str) -> None:
@@ -116,7 +130,7 @@ class Chats(Repository):
         `answers` always belongs to the topic.
         """
         for name, value in choice.items():
-            if name in OF_TOPIC and (address.thread or name not in chats.c):
+            if name in OF_TOPIC and (address.thread or name not in KnownChat.table.c):
                 row = {"bot": address.bot, "chat": address.chat, "thread": address.thread, name: value}
                 self.execute(STORE_IN_TOPIC[name], row)
             else:
@@ -129,20 +143,22 @@ class Chats(Repository):
 
     def store_own_model(self, bot: int, user: int, model: str) -> None:
         """Store the model that a user wants in every chat that has not chosen one."""
-        self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(model=model))
+        self.connection.execute(
+            update(KnownUser.table).where(KnownUser.bot == bot, KnownUser.id == user).values(model=model)
+        )
 
     def drop_models(self, address: Address, user: int, models: Collection[str]) -> None:
         """Forget the choice of models that are not offered any more, for a chat, its topics and a user."""
-        topic = (topics.c.bot == address.bot, topics.c.chat == address.chat, topics.c.model.in_(models))
-        self.connection.execute(update(topics).where(*topic).values(model=None))
-        here = (chats.c.bot == address.bot, chats.c.id == address.chat, chats.c.model.in_(models))
-        self.connection.execute(update(chats).where(*here).values(model=""))
-        own = (users.c.bot == address.bot, users.c.id == user, users.c.model.in_(models))
-        self.connection.execute(update(users).where(*own).values(model=""))
+        topic = (ChatTopic.bot == address.bot, ChatTopic.chat == address.chat, ChatTopic.model.in_(models))
+        self.connection.execute(update(ChatTopic.table).where(*topic).values(model=None))
+        here = (KnownChat.bot == address.bot, KnownChat.id == address.chat, KnownChat.model.in_(models))
+        self.connection.execute(update(KnownChat.table).where(*here).values(model=""))
+        own = (KnownUser.bot == address.bot, KnownUser.id == user, KnownUser.model.in_(models))
+        self.connection.execute(update(KnownUser.table).where(*own).values(model=""))
 
     def answers_with_voice(self, address: Address) -> bool:
         """Return whether voice notes are answered with voice notes in a chat."""
-        query = select(chats.c.mirrors).where(chats.c.bot == address.bot, chats.c.id == address.chat)
+        query = select(KnownChat.mirrors).where(KnownChat.bot == address.bot, KnownChat.id == address.chat)
         return bool(self.connection.execute(query).scalar_one_or_none())
 
     def set_voice_answers(self, address: Address, *, on: bool) -> None:
@@ -151,8 +167,10 @@ class Chats(Repository):
 
     def list_reachable_people(self, bot: int, after: int = 0) -> Iterator[int]:
         """Return the ids above `after` of people whose private chat can be reached, in ascending order."""
-        query = select(chats.c.id).where(chats.c.bot == bot, chats.c.id > after, chats.c.is_private, ~chats.c.is_gone)
-        with self.connection.execute(query.order_by(chats.c.id)).scalars() as found:
+        query = select(KnownChat.id).where(
+            KnownChat.bot == bot, KnownChat.id > after, KnownChat.is_private, ~KnownChat.is_gone
+        )
+        with self.connection.execute(query.order_by(KnownChat.id)).scalars() as found:
             yield from found
 
     def is_known(self, bot: int, chat: int) -> bool:
@@ -166,19 +184,21 @@ class Chats(Repository):
 
     def list_zones(self, bot: int) -> Sequence[str]:
         """Return the time zones that people have told, each once, with "" for those who have told none."""
-        return self.connection.execute(select(users.c.timezone).where(users.c.bot == bot).distinct()).scalars().all()
+        return (
+            self.connection.execute(select(KnownUser.timezone).where(KnownUser.bot == bot).distinct()).scalars().all()
+        )
 
     def list_people_of_zones(self, bot: int, zones: Collection[str], after: int, most: int) -> Sequence[Row[Any]]:
         """Return `id`, `timezone` and `first_seen` of at most `most` people with ids above `after`, in ascending order,
         whose private chat can be reached and whose time zone is one of `zones`.
         """
         query = (
-            select(*users.c["id", "timezone", "first_seen"])
-            .join(chats, and_(chats.c.bot == users.c.bot, chats.c.id == users.c.id))
-            .where(users.c.bot == bot, users.c.id > after, users.c.timezone.in_(zones), chats.c.is_private)
-            .where(~chats.c.is_gone)
+            select(*KnownUser.table.c["id", "timezone", "first_seen"])
+            .join(KnownChat.table, and_(KnownChat.bot == KnownUser.bot, KnownChat.id == KnownUser.id))
+            .where(KnownUser.bot == bot, KnownUser.id > after, KnownUser.timezone.in_(zones), KnownChat.is_private)
+            .where(~KnownChat.is_gone)
         )
-        return self.connection.execute(query.order_by(users.c.id).limit(most)).all()
+        return self.connection.execute(query.order_by(KnownUser.id).limit(most)).all()
 
     def set_unreachable(self, bot: int, chat: int, *, gone: bool) -> None:
         """Store whether a chat can be reached; `gone` True: it can't."""
@@ -190,7 +210,7 @@ class Chats(Repository):
         The row of the chat is updated without a change, so PostgreSQL refuses a second transaction that does the same;
         see `storage/engines/postgres.py`.
         """
-        self._set(address.bot, address.chat, first_seen=chats.c.first_seen)
+        self._set(address.bot, address.chat, first_seen=KnownChat.first_seen)
 
     def mark_reachable(self, address: Address) -> None:
         """Note that a chat can be reached again, because somebody wrote there."""
@@ -205,26 +225,33 @@ class Chats(Repository):
         self.queue.notify_processes(f"roll:{bot}")  # a group that was let in is let in under its new id
         # the process that has the lease of the new chat delivers what waits there
         self.queue.announce_chat(bot, f"/{new}")
-        target = self.connection.execute(select(chats.c.id).where(chats.c.bot == bot, chats.c.id == new)).first()
+        target = self.connection.execute(select(KnownChat.id).where(KnownChat.bot == bot, KnownChat.id == new)).first()
         if target is None:
-            self.connection.execute(update(chats).where(chats.c.bot == bot, chats.c.id == old).values(id=new))
+            self.connection.execute(
+                update(KnownChat.table).where(KnownChat.bot == bot, KnownChat.id == old).values(id=new)
+            )
         else:
-            allowed = select(chats.c.is_allowed).where(chats.c.bot == bot, chats.c.id == old)
-            self._set(bot, new, is_allowed=or_(chats.c.is_allowed, func.coalesce(allowed.scalar_subquery(), false())))
+            allowed = select(KnownChat.is_allowed).where(KnownChat.bot == bot, KnownChat.id == old)
+            self._set(bot, new, is_allowed=or_(KnownChat.is_allowed, func.coalesce(allowed.scalar_subquery(), false())))
         Seats(self.connection, self.clock, self.queue).change_group(bot, old, new)
         for table in MOVED:
             self.connection.execute(update(table).where(table.c.bot == bot, table.c.chat == old).values(chat=new))
-        moved = (spending.c.bot == bot, spending.c.scope == "chat", spending.c.subject == old)
+        moved = (DaySpending.bot == bot, DaySpending.scope == "chat", DaySpending.subject == old)
         there = exists().where(
-            THERE.c.bot == bot, THERE.c.day == spending.c.day, THERE.c.kind == spending.c.kind, THERE.c.scope == "chat",
+            THERE.c.bot == bot,
+            THERE.c.day == DaySpending.day,
+            THERE.c.kind == DaySpending.kind,
+            THERE.c.scope == "chat",
             THERE.c.subject == new,
-        )  # fmt: skip
-        self.connection.execute(update(spending).where(*moved, ~there).values(subject=new))
-        here = awaited.c.key.like(f"{bot}/%/{old}/%")
-        self.connection.execute(update(awaited).where(awaited.c.bot == bot, here).values(expires=0.0))
+        )
+        self.connection.execute(update(DaySpending.table).where(*moved, ~there).values(subject=new))
+        here = AwaitedAnswer.key.like(f"{bot}/%/{old}/%")
+        self.connection.execute(update(AwaitedAnswer.table).where(AwaitedAnswer.bot == bot, here).values(expires=0.0))
 
     def _set(self, bot: int, chat: int, **values: Any) -> None:
-        self.connection.execute(update(chats).where(chats.c.bot == bot, chats.c.id == chat).values(**values))
+        self.connection.execute(
+            update(KnownChat.table).where(KnownChat.bot == bot, KnownChat.id == chat).values(**values)
+        )
 
 
 class Users(Repository):
@@ -232,16 +259,18 @@ class Users(Repository):
 
     def read_name(self, bot: int, user: int) -> str:
         """The name that a user has, "" for a user never seen."""
-        return self.connection.scalar(select(users.c.name).where(users.c.bot == bot, users.c.id == user)) or ""
+        return self.connection.scalar(select(KnownUser.name).where(KnownUser.bot == bot, KnownUser.id == user)) or ""
 
     def read_timezone(self, bot: int, user: int) -> str:
         """The time zone that a user told: an IANA name or an offset, "" for none."""
-        query = select(users.c.timezone).where(users.c.bot == bot, users.c.id == user)
+        query = select(KnownUser.timezone).where(KnownUser.bot == bot, KnownUser.id == user)
         return self.connection.scalar(query) or ""
 
     def store_timezone(self, bot: int, user: int, timezone: str) -> None:
         """Store a user's time zone: an IANA name or an offset."""
-        self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(timezone=timezone))
+        self.connection.execute(
+            update(KnownUser.table).where(KnownUser.bot == bot, KnownUser.id == user).values(timezone=timezone)
+        )
 
 
 def _chosen(row: Any) -> ChatChoices:

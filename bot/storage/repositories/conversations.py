@@ -1,4 +1,4 @@
-"""The list of conversations at an address: titles, pins, the archive, search, and which one goes on."""
+"""The list of conversations at an address, which one goes on, and the facts and the summary that each has."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, exists, func, insert, or_, select, update
 
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, address, at, load_parts, made, spot
 from bot.storage.repositories.messages import CURRENT, Messages
-from bot.storage.tables.history import conversations, documents, facts, messages, summaries
+from bot.storage.tables.history import Conversation, FactRow, StoredDocument, StoredMessage, SummaryRow
 from bot.types import Address, Text
 
 LONGEST_TITLE = 128
@@ -20,10 +20,23 @@ SOME = 500  # messages that are read at a time in a search
 FIRST_WORDS = 40  # characters of the first question that are the title of a conversation without a name
 BESIDE = Prepared(
     select(
-        or_(*(exists().where(table.c.conversation_id == bindparam("conversation")) for table in (facts, summaries))),
-        exists().where(documents.c.conversation_id == bindparam("conversation")),
+        or_(
+            *(
+                exists().where(table.c.conversation_id == bindparam("conversation"))
+                for table in (FactRow.table, SummaryRow.table)
+            )
+        ),
+        exists().where(StoredDocument.conversation_id == bindparam("conversation")),
     )
 )
+FACTS = Prepared(
+    select(FactRow.id, FactRow.text).where(FactRow.conversation_id == bindparam("conversation")).order_by(FactRow.id)
+)
+OF_CONVERSATION = select(SummaryRow.version, SummaryRow.text, SummaryRow.upto, SummaryRow.author).where(
+    SummaryRow.conversation_id == bindparam("conversation")
+)
+NEWEST_SUMMARY = Prepared(OF_CONVERSATION.order_by(SummaryRow.version.desc()).limit(1))
+VERSIONS = Prepared(OF_CONVERSATION.order_by(SummaryRow.version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,8 @@ class Conversations(Repository):
         """
         query = (
             select(*FIELDS)
-            .where(_within(where), conversations.c.head.is_not(None), conversations.c.is_archived == archived)
-            .order_by(conversations.c.is_pinned.desc(), conversations.c.chosen.desc(), conversations.c.id.desc())
+            .where(_within(where), Conversation.head.is_not(None), Conversation.is_archived == archived)
+            .order_by(Conversation.is_pinned.desc(), Conversation.chosen.desc(), Conversation.id.desc())
         )
         rows: Iterable[Any] = self.connection.execute(query)
         if words:
@@ -80,9 +93,9 @@ class Conversations(Repository):
         The texts are compared here: SQLite folds the letters A to Z only, and PostgreSQL those of its locale.
         """
         query = (
-            select(messages.c.conversation_id, messages.c.parts)
-            .join(conversations, conversations.c.id == messages.c.conversation_id)
-            .where(_within(where), conversations.c.is_archived == archived)
+            select(StoredMessage.conversation_id, StoredMessage.parts)
+            .join(Conversation.table, Conversation.id == StoredMessage.conversation_id)
+            .where(_within(where), Conversation.is_archived == archived)
         )
         found: set[int] = set()
         for id_, parts in self.connection.execute(query, execution_options={"yield_per": SOME}):
@@ -92,7 +105,7 @@ class Conversations(Repository):
 
     def find_conversation(self, where: Address, id_: int) -> Listed | None:
         """Return a conversation of an address, or of a topic if the address names none, by its id; else None."""
-        query = select(*FIELDS).where(_within(where), conversations.c.id == id_)
+        query = select(*FIELDS).where(_within(where), Conversation.id == id_)
         return self._find(_listed, query)
 
     def find_current(self, where: Address) -> Listed | None:
@@ -102,7 +115,7 @@ class Conversations(Repository):
 
     def find_address(self, id_: int) -> Address | None:
         """Return the address of a conversation, None if there is no such conversation."""
-        return self._find(address, select(conversations).where(conversations.c.id == id_))
+        return self._find(address, select(Conversation.table).where(Conversation.id == id_))
 
     def make_current(self, where: Address, id_: int) -> None:
         """Make a conversation the current one at an address, and take it out of the archive.
@@ -114,10 +127,10 @@ class Conversations(Repository):
 
     def set_title(self, id_: int, title: str, by: str) -> None:
         """Give a conversation a title. `by` is user or model; a model does not change a title that a user gave."""
-        keeps = (conversations.c.named_by == "user") & (by == "model")
-        values = {"title": case((keeps, conversations.c.title), else_=title[:LONGEST_TITLE]), "named_by": by}
+        keeps = (Conversation.named_by == "user") & (by == "model")
+        values = {"title": case((keeps, Conversation.title), else_=title[:LONGEST_TITLE]), "named_by": by}
         if by == "model":
-            values["named_by"] = case((keeps, conversations.c.named_by), else_=by)
+            values["named_by"] = case((keeps, Conversation.named_by), else_=by)
         self._set(id_, **values)
 
     def set_pinned(self, id_: int, *, pinned: bool) -> None:
@@ -129,18 +142,18 @@ class Conversations(Repository):
         self._set(id_, is_archived=archived, chosen=0.0)
 
     def _set(self, id_: int, **values: Any) -> None:
-        self.connection.execute(update(conversations).where(conversations.c.id == id_).values(**values))
+        self.connection.execute(update(Conversation.table).where(Conversation.id == id_).values(**values))
 
 
 FIRST = (
-    select(messages.c.parts)
-    .where(messages.c.conversation_id == conversations.c.id, messages.c.role == "user")
-    .order_by(messages.c.id)
+    select(StoredMessage.parts)
+    .where(StoredMessage.conversation_id == Conversation.id, StoredMessage.role == "user")
+    .order_by(StoredMessage.id)
     .limit(1)
     .scalar_subquery()
 )
 FIELDS = (
-    *conversations.c["id", "title", "named_by", "is_pinned", "is_archived", "chosen", "thread"],
+    *Conversation.table.c["id", "title", "named_by", "is_pinned", "is_archived", "chosen", "thread"],
     FIRST.label("first"),
 )
 
@@ -152,12 +165,12 @@ def _listed(row: Any) -> Listed:
 def _within(where: Address) -> ColumnElement[bool]:
     """The condition that a conversation belongs to an address; outside of all topics those of the topics do, too."""
     if where.thread:
-        return at(conversations, where)
+        return at(Conversation.table, where)
     return and_(
-        conversations.c.bot == where.bot,
-        conversations.c.chat == where.chat,
-        conversations.c.connection == where.connection,
-        conversations.c.only == where.visible_to,
+        Conversation.address.bot == where.bot,
+        Conversation.address.chat == where.chat,
+        Conversation.address.connection == where.connection,
+        Conversation.address.only == where.visible_to,
     )
 
 
@@ -174,3 +187,76 @@ def _words(parts: str) -> str:
 def _folded(text: str) -> str:
     """The text without the difference between upper and lower case, in any alphabet."""
     return text.casefold().replace("ё", "е")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A pinned fact of a conversation."""
+
+    id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A version of the summary. `upto` is the id of the last message in it, `author` model or user."""
+
+    version: int
+    text: str
+    upto: int
+    author: str
+
+
+class Memory(Repository):
+    """Facts that were pinned to a conversation, and the versions of its summary."""
+
+    def list_facts(self, conversation: int) -> Sequence[Fact]:
+        """Return the facts of a conversation, oldest first."""
+        return [Fact(*row) for row in self.execute(FACTS, {"conversation": conversation})]
+
+    def pin_fact(self, conversation: int, user: int, text: str) -> None:
+        """Add a fact to a conversation."""
+        row = {"conversation_id": conversation, "user": user, "text": text, "at": self.clock.time()}
+        self.connection.execute(insert(FactRow.table), row)
+
+    def unpin_fact(self, conversation: int, fact: int) -> None:
+        """Delete a fact of a conversation."""
+        self.connection.execute(
+            delete(FactRow.table).where(FactRow.conversation_id == conversation, FactRow.id == fact)
+        )
+
+    def newest_summary(self, conversation: int) -> Summary | None:
+        """Return the newest version of the summary, None if there is none."""
+        return self._find(lambda row: Summary(*row), NEWEST_SUMMARY, {"conversation": conversation})
+
+    def add_summary(self, conversation: int, text: str, upto: int, author: str) -> None:
+        """Add a version of the summary; older ones stay."""
+        last = select(func.coalesce(func.max(SummaryRow.version), 0)).where(SummaryRow.conversation_id == conversation)
+        version = (self.connection.scalar(last) or 0) + 1
+        row = {"conversation_id": conversation, "version": version, "text": text, "upto": upto, "author": author}
+        self.connection.execute(insert(SummaryRow.table), {**row, "at": self.clock.time()})
+
+    def list_summaries(self, conversation: int) -> Sequence[Summary]:
+        """Return the versions of the summary, oldest first, each once: a version that was shown again is no new one."""
+        rows = self.execute(VERSIONS, {"conversation": conversation})
+        found: dict[tuple[str, int, str], Summary] = {}
+        for row in rows:
+            found.setdefault((row.text, row.upto, row.author), Summary(*row))
+        return list(found.values())
+
+    def place_of_summary(self, conversation: int) -> tuple[int, int]:
+        """Return which version of the summary counts, from 1, and how many there are; (0, 0) without a summary."""
+        versions, newest = self.list_summaries(conversation), self.newest_summary(conversation)
+        places = [place for place, one in enumerate(versions, 1) if newest is not None and _is_same(one, newest)]
+        return (places[0], len(versions)) if places else (0, 0)
+
+    def step_summary(self, conversation: int, step: int) -> None:
+        """Make the next older (`step` -1) or newer (1) version of the summary the valid one, if there is one."""
+        (place, count), versions = self.place_of_summary(conversation), self.list_summaries(conversation)
+        if 1 <= place + step <= count:
+            one = versions[place + step - 1]
+            self.add_summary(conversation, one.text, one.upto, one.author)
+
+
+def _is_same(one: Summary, other: Summary) -> bool:
+    return (one.text, one.upto, one.author) == (other.text, other.upto, other.author)

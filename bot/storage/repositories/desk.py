@@ -39,8 +39,8 @@ from bot.storage.tables.desk import (
     Relay,
     Seat,
 )
-from bot.storage.tables.history import conversations, messages
-from bot.storage.tables.work import deliveries
+from bot.storage.tables.history import Conversation, StoredMessage
+from bot.storage.tables.work import StoredDelivery
 from bot.types import Address, Job
 
 MAX_NEWEST_TOPICS = 200
@@ -49,18 +49,18 @@ BOARD = "desk.board"  # the job that writes the board of a group whose operators
 ERASE = "desk.erase"  # the job that deletes the topic of a customer who wants to be forgotten
 WITHDRAWN = "the account is not connected any more"
 CURRENT = (  # the messages of the current conversation of an address
-    messages.c.conversation_id
-    == select(conversations.c.id)
-    .where(here(conversations))
-    .order_by(conversations.c.chosen.desc(), conversations.c.id.desc())
+    StoredMessage.conversation_id
+    == select(Conversation.id)
+    .where(here(Conversation.table))
+    .order_by(Conversation.chosen.desc(), Conversation.id.desc())
     .limit(1)
     .scalar_subquery()
 )
-LAST_SAID = Prepared(select(messages.c.at).where(CURRENT).order_by(messages.c.id.desc()).limit(1))
+LAST_SAID = Prepared(select(StoredMessage.at).where(CURRENT).order_by(StoredMessage.id.desc()).limit(1))
 QUESTIONS = Prepared(
     select(func.count())
-    .select_from(messages)
-    .where(messages.c.role == "user", messages.c.at >= bindparam("since"), CURRENT)
+    .select_from(StoredMessage.table)
+    .where(StoredMessage.role == "user", StoredMessage.at >= bindparam("since"), CURRENT)
 )
 NEWEST_NUMBER = Prepared(select(func.max(Case.number)).where(Case.address.bot == bindparam("bot")))
 LAST_HELD = Query(
@@ -70,14 +70,14 @@ LAST_HELD = Query(
     order=[Case.id.desc()],
 )
 UNREACHED = Prepared(
-    select(deliveries.c.id, deliveries.c.reason)
+    select(StoredDelivery.id, StoredDelivery.reason)
     .where(
-        deliveries.c.bot == bindparam("bot"),
-        one_of(deliveries.c.state, (DeliveryState.PENDING.value, DeliveryState.SENDING.value)),
-        deliveries.c.chat == bindparam("chat"),
-        deliveries.c.reason != "",
+        StoredDelivery.address.bot == bindparam("bot"),
+        one_of(StoredDelivery.state, (DeliveryState.PENDING.value, DeliveryState.SENDING.value)),
+        StoredDelivery.address.chat == bindparam("chat"),
+        StoredDelivery.reason != "",
     )
-    .order_by(deliveries.c.id)
+    .order_by(StoredDelivery.id)
     .limit(1)
 )
 LAST_WRITTEN = Prepared(
@@ -307,11 +307,11 @@ class Seats(Repository):
         if seat is None:
             return where
         new = self.change(seat, topic=topic or -seat.id).topic
-        place = (deliveries.c.bot == where.bot, deliveries.c.chat == where.chat)
-        moved = update(deliveries).where(*place, deliveries.c.thread == where.thread)
+        place = (StoredDelivery.address.bot == where.bot, StoredDelivery.address.chat == where.chat)
+        moved = update(StoredDelivery.table).where(*place, StoredDelivery.address.thread == where.thread)
         self.connection.execute(moved.values(thread=new))
-        begun = (deliveries.c.state == DeliveryState.SENDING.value, deliveries.c.message_ids == "[]")
-        waits = update(deliveries).where(*place, deliveries.c.thread == new, *begun)
+        begun = (StoredDelivery.state == DeliveryState.SENDING.value, StoredDelivery.message_ids == "[]")
+        waits = update(StoredDelivery.table).where(*place, StoredDelivery.address.thread == new, *begun)
         self.connection.execute(waits.values(state=DeliveryState.PENDING.value))  # it was the topic that was begun
         return Address(where.transport, where.bot, where.chat, new)
 
@@ -322,9 +322,9 @@ class Seats(Repository):
 
     def busiest(self, bot: int, chat: int, since: float) -> float:
         """Return how many messages a minute the bot sent to a group in the busiest ten minutes since a Unix time."""
-        slot = whole_part(self.connection, deliveries.c.at / TEN_MINUTES)
-        there = (deliveries.c.bot == bot, deliveries.c.chat == chat, deliveries.c.at >= since)
-        sent = (deliveries.c.state == DeliveryState.SENT.value, deliveries.c.reason.not_like("joined into %"))
+        slot = whole_part(self.connection, StoredDelivery.at / TEN_MINUTES)
+        there = (StoredDelivery.address.bot == bot, StoredDelivery.address.chat == chat, StoredDelivery.at >= since)
+        sent = (StoredDelivery.state == DeliveryState.SENT.value, StoredDelivery.reason.not_like("joined into %"))
         counts = select(func.count().label("messages")).where(*there, *sent).group_by(slot).subquery()
         return (self.connection.scalar(select(func.max(counts.c.messages))) or 0) / 10
 
@@ -346,10 +346,14 @@ class Seats(Repository):
             where, due = Address("telegram", bot, group.chat), self.clock.time()
             jobs.add_job(Job(BOARD, f"{group.chat}.{due}", where, due=due))
         for seat in self.all(Seat, bot=bot, chat=user):
-            waits = (deliveries.c.bot == bot, deliveries.c.chat == seat.place, deliveries.c.thread == seat.topic)
-            shown = self.connection.scalars(select(deliveries.c.message_ids).where(*waits)) if seat.flat else ()
+            waits = (
+                StoredDelivery.address.bot == bot,
+                StoredDelivery.address.chat == seat.place,
+                StoredDelivery.address.thread == seat.topic,
+            )
+            shown = self.connection.scalars(select(StoredDelivery.message_ids).where(*waits)) if seat.flat else ()
             payload = {"messages": [id_ for ids in shown for id_ in json.loads(ids)]}
-            self.connection.execute(delete(deliveries).where(*waits))
+            self.connection.execute(delete(StoredDelivery.table).where(*waits))
             if seat.topic > 0 or seat.flat:
                 jobs.add_job(Job(ERASE, seat.address.key, seat.address, payload))
         self.remove(Seat, bot=bot, chat=user)
@@ -467,11 +471,11 @@ class Accounts(Repository):
 
         Returns the key, the address and the text of each, newest first.
         """
-        there = [deliveries.c.bot == where.bot, deliveries.c.connection == where.connection]
-        there += [] if whole_account else [deliveries.c.chat == where.chat]
-        query = select(deliveries.c.id, deliveries.c.key, deliveries.c.chat, deliveries.c.outgoing)
-        waits = query.where(*there, deliveries.c.state == DeliveryState.PENDING.value)
-        found = self.connection.execute(waits.order_by(deliveries.c.id.desc())).all()
-        gone = update(deliveries).where(deliveries.c.id.in_([row.id for row in found]))
+        there = [StoredDelivery.address.bot == where.bot, StoredDelivery.address.connection == where.connection]
+        there += [] if whole_account else [StoredDelivery.address.chat == where.chat]
+        query = select(StoredDelivery.id, StoredDelivery.key, StoredDelivery.address.chat, StoredDelivery.outgoing)
+        waits = query.where(*there, StoredDelivery.state == DeliveryState.PENDING.value)
+        found = self.connection.execute(waits.order_by(StoredDelivery.id.desc())).all()
+        gone = update(StoredDelivery.table).where(StoredDelivery.id.in_([row.id for row in found]))
         self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
         return [(row.key, replace(where, chat=row.chat), load_outgoing(row.outgoing, None).text) for row in found]

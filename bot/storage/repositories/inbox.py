@@ -1,20 +1,21 @@
-"""The inbox: an update is stored here before Telegram is told that it was received."""
+"""The inbox: an update is stored here before Telegram is told that it was received. Also what waits, as figures."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
 
 from bot.ports import Received
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, made, one_of
-from bot.storage.tables.work import updates
+from bot.storage.tables.work import StoredDelivery, StoredJob, StoredUpdate
 
-column = updates.c
-INSERT = Prepared(lambda insert: insert(updates).on_conflict_do_nothing().returning(column.id))
+column = StoredUpdate.table.c
+INSERT = Prepared(lambda insert: insert(StoredUpdate.table).on_conflict_do_nothing().returning(column.id))
 IS_OPEN = one_of(column.state, ("new", "begun"))
 OPEN = (
     select(column.id, column.bot, column.update_id, column.raw, column.attempts, column.at)
@@ -23,13 +24,15 @@ OPEN = (
 )
 OPEN_IN_CHAT = OPEN.where(column.chat == bindparam("place"))
 BEGIN = Prepared(
-    update(updates).where(column.id == bindparam("row"), IS_OPEN).values(state="begun", reason=bindparam("by"))
+    update(StoredUpdate.table)
+    .where(column.id == bindparam("row"), IS_OPEN)
+    .values(state="begun", reason=bindparam("by"))
 )
 # The `reason` of a begun row: what a process does with it, and which one.
 WORKED, OPENED, SPARED = "worked on by ", "opened by ", "spared"
 MESSAGE = re.compile(r"(-?\d+)/(\d+)/")  # how `once` begins where an update is a message
 NEWEST_ROWS = 400
-DONE = Prepared(update(updates).where(column.id == bindparam("row")).values(state="done", raw="", reason=""))
+DONE = Prepared(update(StoredUpdate.table).where(column.id == bindparam("row")).values(state="done", raw="", reason=""))
 
 
 class Inbox(Repository):
@@ -56,7 +59,7 @@ class Inbox(Repository):
         row = self.connection.execute(query).one_or_none()
         if row is None or row.once is None or row.once in _names(once):
             return False
-        self.connection.execute(update(updates).where(column.id == row.id).values(update_id=-row.id))
+        self.connection.execute(update(StoredUpdate.table).where(column.id == row.id).values(update_id=-row.id))
         return True
 
     def find_by_once(self, bot: int, once: str) -> int | None:
@@ -102,10 +105,14 @@ class Inbox(Repository):
             if row.reason.startswith(OPENED):  # others that this process had begun may be asked for later
                 worked = row.reason.replace(OPENED, WORKED, 1)
                 beside = (column.bot == bot, column.state == "begun", column.reason == worked)
-                self.connection.execute(update(updates).where(*beside).values(reason=SPARED))
+                self.connection.execute(update(StoredUpdate.table).where(*beside).values(reason=SPARED))
         interrupted = [row.id for row in rows]
-        self.connection.execute(update(updates).where(column.id.in_(interrupted)).values(state="new", reason=""))
-        self.connection.execute(update(updates).where(column.id.in_(charged)).values(attempts=column.attempts + 1))
+        self.connection.execute(
+            update(StoredUpdate.table).where(column.id.in_(interrupted)).values(state="new", reason="")
+        )
+        self.connection.execute(
+            update(StoredUpdate.table).where(column.id.in_(charged)).values(attempts=column.attempts + 1)
+        )
         return interrupted
 
     def _is_bystander(self, bot: int, reason: str) -> bool:
@@ -117,7 +124,7 @@ class Inbox(Repository):
 
     def requeue(self, bot: int, place: str | None = None) -> None:
         """At an orderly stop: make updates that are being worked on new again, without counting an attempt."""
-        begun = update(updates).where(column.state == "begun", *_of(bot, place))
+        begun = update(StoredUpdate.table).where(column.state == "begun", *_of(bot, place))
         self.connection.execute(begun.values(state="new", reason=""))
 
     def mark_begun(self, ids: Sequence[int], *, opening: bool = False) -> None:
@@ -138,7 +145,9 @@ class Inbox(Repository):
 
     def dead_letter(self, id_: int, reason: str) -> None:
         """Mark an update as dead, with a reason; its JSON is kept for the operator."""
-        self.connection.execute(update(updates).where(column.id == id_).values(state="dead", reason=reason[:500]))
+        self.connection.execute(
+            update(StoredUpdate.table).where(column.id == id_).values(state="dead", reason=reason[:500])
+        )
 
     def delete_done_before(self, bot: int, before: float) -> int:
         """Delete updates that were done before a time (Unix seconds). Returns how many.
@@ -146,7 +155,7 @@ class Inbox(Repository):
         Telegram numbers updates anew after a week of silence, so they can't be remembered for ever.
         """
         done = (column.bot == bot, column.state == "done", column.at < before)
-        return self.connection.execute(delete(updates).where(*done)).rowcount
+        return self.connection.execute(delete(StoredUpdate.table).where(*done)).rowcount
 
 
 def _names(once: str) -> tuple[str, str]:
@@ -156,3 +165,72 @@ def _names(once: str) -> tuple[str, str]:
 
 def _of(bot: int, place: str | None) -> tuple[ColumnElement[bool], ...]:
     return (column.bot == bot,) if place is None else (column.bot == bot, column.chat == place)
+
+
+MOST_OVERDUE = 1000  # overdue rows that are looked at: what is behind them waits for the same reason
+
+OPEN_UPDATE = (StoredUpdate.bot == bindparam("b"), StoredUpdate.state.in_(("new", "begun")))
+OPEN_DELIVERY = (StoredDelivery.address.bot == bindparam("b"), StoredDelivery.state.in_(("pending", "sending")))
+UPDATES = select(func.count(), func.min(StoredUpdate.at)).where(*OPEN_UPDATE)
+DELIVERIES = select(func.count(), func.min(StoredDelivery.at)).where(*OPEN_DELIVERY)
+JOBS = select(func.count(), func.min(StoredJob.due)).where(
+    StoredJob.address.bot == bindparam("b"), StoredJob.due <= bindparam("now")
+)
+OPEN_FOR_LONG = (*OPEN_UPDATE, StoredUpdate.at < bindparam("before"))
+OVERDUE = Prepared(
+    select(StoredUpdate.id, StoredUpdate.chat).where(*OPEN_FOR_LONG).order_by(StoredUpdate.id).limit(MOST_OVERDUE)
+)
+DEAD_UPDATES = Prepared(
+    select(func.count()).where(
+        StoredUpdate.bot == bindparam("b"), StoredUpdate.state == "dead", StoredUpdate.at >= bindparam("since")
+    )
+)
+DEAD_DELIVERIES = Prepared(
+    select(func.count()).where(
+        StoredDelivery.address.bot == bindparam("b"),
+        StoredDelivery.state == "dead",
+        StoredDelivery.at >= bindparam("since"),
+        StoredDelivery.reason != bindparam("gone"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many rows wait, and for how many seconds the oldest of them has."""
+
+    count: int
+    oldest: float
+
+
+class Backlog(Repository):
+    """How much waits in the inbox, the outbox and the jobs, and what was given up: for health checks and metrics."""
+
+    def count_waiting(self, bot: int) -> tuple[Waiting, Waiting, Waiting]:
+        """Return the updates that are not answered, the finished answers that are not sent, and the jobs that are due.
+
+        `oldest` of the jobs is for how many seconds the first of them has been due.
+        """
+        now = self.clock.time()
+        rows = [self.connection.execute(query, {"b": bot, "now": now}).one() for query in (UPDATES, DELIVERIES, JOBS)]
+        updates, deliveries, jobs = (
+            Waiting(count, max(now - first, 0.0) if first is not None else 0.0) for count, first in rows
+        )
+        return updates, deliveries, jobs
+
+    def list_overdue_updates(self, bot: int, seconds: float) -> Sequence[int]:
+        """Return the ids of updates that have been open for more than `seconds`, except in chats that a process is
+        working on.
+        """
+        rows = self.execute(OVERDUE, {"b": bot, "before": self.clock.time() - seconds})
+        taken = self.queue.list_held_chats(bot)
+        return [row for row, place in rows if place not in taken]
+
+    def count_dead(self, bot: int, seconds: float, gone: str) -> int:
+        """Return how many updates and deliveries of the last `seconds` were given up.
+
+        Deliveries with the reason `gone`, to chats that can't be reached, are left out.
+        """
+        values = {"b": bot, "since": self.clock.time() - seconds}
+        dead = self.execute(DEAD_UPDATES, values).scalar() or 0
+        return dead + (self.execute(DEAD_DELIVERIES, {**values, "gone": gone}).scalar() or 0)

@@ -10,18 +10,20 @@ from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, select
 
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.work import jobs
+from bot.storage.tables.work import StoredJob
 from bot.types import Address, Job
 
 # PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
-ADD = Prepared(lambda insert: insert(jobs).on_conflict_do_nothing().returning(jobs.c.id))
+ADD = Prepared(lambda insert: insert(StoredJob.table).on_conflict_do_nothing().returning(StoredJob.id))
 DUE = Prepared(
-    select(jobs)
-    .where(jobs.c.bot == bindparam("b"), jobs.c.due <= bindparam("now"))
-    .order_by(jobs.c.due, jobs.c.id)
+    select(StoredJob.table)
+    .where(StoredJob.address.bot == bindparam("b"), StoredJob.due <= bindparam("now"))
+    .order_by(StoredJob.due, StoredJob.id)
     .limit(bindparam("most"))
 )
-NEXT_DUE = Prepared(select(func.min(jobs.c.due)).where(jobs.c.bot == bindparam("b"), jobs.c.due > bindparam("now")))
+NEXT_DUE = Prepared(
+    select(func.min(StoredJob.due)).where(StoredJob.address.bot == bindparam("b"), StoredJob.due > bindparam("now"))
+)
 
 
 class Jobs(Repository):
@@ -42,22 +44,32 @@ class Jobs(Repository):
 
     def list_of_chat(self, where: Address, kind: str) -> Sequence[Job]:
         """Return the jobs of a kind in a chat, the earliest first."""
-        query = select(jobs).where(jobs.c.bot == where.bot, jobs.c.chat == where.chat, jobs.c.kind == kind)
-        return [_job(row) for row in self.connection.execute(query.order_by(jobs.c.due, jobs.c.id))]
+        query = select(StoredJob.table).where(
+            StoredJob.address.bot == where.bot, StoredJob.address.chat == where.chat, StoredJob.kind == kind
+        )
+        return [_job(row) for row in self.connection.execute(query.order_by(StoredJob.due, StoredJob.id))]
 
     def find_job(self, bot: int, kind: str, key: str) -> Job | None:
         """Return a job by its kind and key, None if there is none."""
-        query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind, jobs.c.key == key)
+        query = select(StoredJob.table).where(
+            StoredJob.address.bot == bot, StoredJob.kind == kind, StoredJob.key == key
+        )
         return self._find(_job, query)
 
     def list_of_kinds(self, bot: int, prefix: str) -> Sequence[Job]:
         """Return the jobs whose kinds begin with `prefix`, the earliest first."""
-        query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind.startswith(prefix, autoescape=True))
-        return [_job(row) for row in self.connection.execute(query.order_by(jobs.c.due, jobs.c.id))]
+        query = select(StoredJob.table).where(
+            StoredJob.address.bot == bot, StoredJob.kind.startswith(prefix, autoescape=True)
+        )
+        return [_job(row) for row in self.connection.execute(query.order_by(StoredJob.due, StoredJob.id))]
 
     def count_of_kind(self, bot: int, kind: str) -> int:
         """Return how many jobs of a kind there are."""
-        query = select(func.count()).select_from(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind)
+        query = (
+            select(func.count())
+            .select_from(StoredJob.table)
+            .where(StoredJob.address.bot == bot, StoredJob.kind == kind)
+        )
         return self.connection.execute(query).scalar_one()
 
     def next_due_time(self, bot: int, now: float) -> float | None:
@@ -67,18 +79,18 @@ class Jobs(Repository):
 
     def reschedule(self, job: Job, due: float, *, failed: bool = False) -> None:
         """Let a job be due again later. `failed` counts an attempt; otherwise the count begins anew."""
-        attempts = jobs.c.attempts + 1 if failed else 0
-        self.connection.execute(update(jobs).where(_is(job)).values(due=due, attempts=attempts))
+        attempts = StoredJob.attempts + 1 if failed else 0
+        self.connection.execute(update(StoredJob.table).where(_is(job)).values(due=due, attempts=attempts))
         self.queue.schedule_job(job.address.bot, job.kind, job.key, due)
 
     def store_payload(self, job: Job, payload: Mapping[str, Any]) -> None:
         """Replace the payload of a job: how far it has come."""
-        here = (jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
-        self.connection.execute(update(jobs).where(*here).values(payload=json.dumps(payload)))
+        here = (StoredJob.address.bot == job.address.bot, StoredJob.kind == job.kind, StoredJob.key == job.key)
+        self.connection.execute(update(StoredJob.table).where(*here).values(payload=json.dumps(payload)))
 
     def delete_done(self, job: Job) -> None:
         """Delete a job that is done."""
-        self.connection.execute(delete(jobs).where(_is(job)))
+        self.connection.execute(delete(StoredJob.table).where(_is(job)))
 
 
 def _job(row: Row[Any]) -> Job:
@@ -86,4 +98,4 @@ def _job(row: Row[Any]) -> Job:
 
 
 def _is(job: Job) -> ColumnElement[bool]:
-    return and_(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
+    return and_(StoredJob.address.bot == job.address.bot, StoredJob.kind == job.kind, StoredJob.key == job.key)

@@ -30,17 +30,19 @@ from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.dialects import connector
 from bot.storage.engines.prepared import Prepared, insert_or_update
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.people import applications, audit, chats, invites, members, users
-from bot.storage.tables.spending import allowances
+from bot.storage.tables.people import AskedRow, EntryRow, InvitationRow, KnownChat, KnownUser, MembershipRow
+from bot.storage.tables.spending import AllowanceRow
 from bot.types import Address
 
-MEMBERS = select(*members.c["user", "role", "expires", "by", "at"]).order_by(members.c.at, members.c.user)
-INVITATIONS = select(*invites.c["id", "role", "uses", "expires", "member_seconds", "by"])
-PUT_MEMBER = insert_or_update(members, ("bot", "user"), ("role", "expires", "by", "at"))
-PUT_ALLOWANCE = insert_or_update(allowances, ("bot", "user"), ("day", "month", "by", "at"))
-PUT_APPLICATION = insert_or_update(applications, ("bot", "subject"), ("name", "state", "by", "at"))
-PUT_GROUP = insert_or_update(chats, ("bot", "id"), ("is_allowed",))
-ASKED = select(*applications.c["subject", "name", "state", "at"])
+MEMBERS = select(*MembershipRow.table.c["user", "role", "expires", "by", "at"]).order_by(
+    MembershipRow.at, MembershipRow.user
+)
+INVITATIONS = select(*InvitationRow.table.c["id", "role", "uses", "expires", "member_seconds", "by"])
+PUT_MEMBER = insert_or_update(MembershipRow.table, ("bot", "user"), ("role", "expires", "by", "at"))
+PUT_ALLOWANCE = insert_or_update(AllowanceRow.table, ("bot", "user"), ("day", "month", "by", "at"))
+PUT_APPLICATION = insert_or_update(AskedRow.table, ("bot", "subject"), ("name", "state", "by", "at"))
+PUT_GROUP = insert_or_update(KnownChat.table, ("bot", "id"), ("is_allowed",))
+ASKED = select(*AskedRow.table.c["subject", "name", "state", "at"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,14 @@ class Members(Repository):
 
     def list_members(self, bot: int, *roles: str) -> Sequence[Membership]:
         """Return the members of a bot, with `roles` only those that have one of these."""
-        wanted = (members.c.bot == bot, members.c.role.in_(roles)) if roles else (members.c.bot == bot,)
+        wanted = (MembershipRow.bot == bot, MembershipRow.role.in_(roles)) if roles else (MembershipRow.bot == bot,)
         return [Membership(*row) for row in self.connection.execute(MEMBERS.where(*wanted))]
 
     def find_member(self, bot: int, user: int) -> Membership | None:
         """Return the membership of a user, None if there is none."""
-        return self._find(lambda row: Membership(*row), MEMBERS.where(members.c.bot == bot, members.c.user == user))
+        return self._find(
+            lambda row: Membership(*row), MEMBERS.where(MembershipRow.bot == bot, MembershipRow.user == user)
+        )
 
     def store_member(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
         """Give a user a role, whatever it was before."""
@@ -107,33 +111,35 @@ class Members(Repository):
 
     def remove_member(self, bot: int, user: int) -> None:
         """Delete a membership; the user may ask to be let in again."""
-        self._change(delete(members).where(members.c.bot == bot, members.c.user == user))
+        self._change(delete(MembershipRow.table).where(MembershipRow.bot == bot, MembershipRow.user == user))
         self.delete_request(bot, user)
 
     def read_names(self, bot: int, ids: Iterable[int]) -> dict[int, str]:
         """Return the names of users by their ids, as far as they ever wrote or asked."""
         wanted = list(ids)
-        here = (applications.c.bot == bot, applications.c.subject.in_(wanted))
-        asked = select(applications.c.subject, applications.c.name).where(*here)
-        wrote = select(users.c.id, users.c.name).where(users.c.bot == bot, users.c.id.in_(wanted))
+        here = (AskedRow.bot == bot, AskedRow.subject.in_(wanted))
+        asked = select(AskedRow.subject, AskedRow.name).where(*here)
+        wrote = select(KnownUser.id, KnownUser.name).where(KnownUser.bot == bot, KnownUser.id.in_(wanted))
         return {id_: name for query in (asked, wrote) for id_, name in self.connection.execute(query) if name}
 
     def find_by_name(self, bot: int, name: str) -> Sequence[int]:
         """Return the ids of the users with a name, in upper or lower case."""
-        wrote = self.connection.execute(select(users.c.id, users.c.name).where(users.c.bot == bot).order_by(users.c.id))
+        wrote = self.connection.execute(
+            select(KnownUser.id, KnownUser.name).where(KnownUser.bot == bot).order_by(KnownUser.id)
+        )
         return [id_ for id_, known in wrote if known.casefold() == name.casefold()]
 
     # --- money --------------------------------------------------------------------------------------------------------
 
     def list_allowances(self, bot: int) -> dict[int, Allowance]:
         """Return the allowances of all users that have one."""
-        query = select(allowances.c.user, allowances.c.day, allowances.c.month).where(allowances.c.bot == bot)
+        query = select(AllowanceRow.user, AllowanceRow.day, AllowanceRow.month).where(AllowanceRow.bot == bot)
         return {user: Allowance(day, month) for user, day, month in self.connection.execute(query)}
 
     def store_allowance(self, bot: int, user: int, allowance: Allowance, by: int) -> None:
         """Store the allowance of a user; an empty one is deleted."""
         if allowance == Allowance():
-            self._change(delete(allowances).where(allowances.c.bot == bot, allowances.c.user == user))
+            self._change(delete(AllowanceRow.table).where(AllowanceRow.bot == bot, AllowanceRow.user == user))
             return
         row = {
             "bot": bot, "user": user, "day": allowance.day, "month": allowance.month, "by": by, "at": self.clock.time(),
@@ -150,11 +156,11 @@ class Members(Repository):
             "bot": bot, "code": code, "role": role, "uses": uses, "expires": expires, "member_seconds": stay, "by": by,
             "at": self.clock.time(),
         }  # fmt: skip
-        return int(self._change(insert(invites).returning(invites.c.id), row).scalar_one())
+        return int(self._change(insert(InvitationRow.table).returning(InvitationRow.id), row).scalar_one())
 
     def find_invitation(self, bot: int, code: str) -> Invitation | None:
         """Return the invitation with that hash, None if it is used up, expired or revoked."""
-        return self._find(lambda row: Invitation(*row), INVITATIONS.where(*self._good(bot), invites.c.code == code))
+        return self._find(lambda row: Invitation(*row), INVITATIONS.where(*self._good(bot), InvitationRow.code == code))
 
     def list_invitations(self, bot: int) -> Sequence[Invitation]:
         """Return the invitations that still let somebody in."""
@@ -162,39 +168,43 @@ class Members(Repository):
 
     def use_invitation(self, invitation: int) -> None:
         """Count one use of an invitation."""
-        self._change(update(invites).where(invites.c.id == invitation).values(uses=invites.c.uses - 1))
+        self._change(
+            update(InvitationRow.table).where(InvitationRow.id == invitation).values(uses=InvitationRow.uses - 1)
+        )
 
     def revoke_invitation(self, bot: int, invitation: int) -> None:
         """End an invitation."""
-        self._change(update(invites).where(invites.c.bot == bot, invites.c.id == invitation).values(uses=0))
+        self._change(
+            update(InvitationRow.table).where(InvitationRow.bot == bot, InvitationRow.id == invitation).values(uses=0)
+        )
 
     def revoke_invitations_of(self, bot: int, user: int) -> int:
         """End the invitations that a user has made. Returns how many."""
-        ended = update(invites).where(*self._good(bot), invites.c.by == user).values(uses=0)
-        return len(self._change(ended.returning(invites.c.id)).all())
+        ended = update(InvitationRow.table).where(*self._good(bot), InvitationRow.by == user).values(uses=0)
+        return len(self._change(ended.returning(InvitationRow.id)).all())
 
     def _good(self, bot: int) -> tuple[ColumnElement[bool], ...]:
-        return (invites.c.bot == bot, invites.c.uses > 0, invites.c.expires > self.clock.time())
+        return (InvitationRow.bot == bot, InvitationRow.uses > 0, InvitationRow.expires > self.clock.time())
 
     def delete_expired_invitations(self) -> None:
         """Delete expired invitations."""
-        self.connection.execute(delete(invites).where(invites.c.expires < self.clock.time()))
+        self.connection.execute(delete(InvitationRow.table).where(InvitationRow.expires < self.clock.time()))
 
     # --- what the admins are asked ------------------------------------------------------------------------------------
 
     def find_request(self, bot: int, subject: int) -> Asked | None:
         """Return the request about a user or a group, None if there is none."""
-        here = (applications.c.bot == bot, applications.c.subject == subject)
+        here = (AskedRow.bot == bot, AskedRow.subject == subject)
         return self._find(lambda row: Asked(*row), ASKED.where(*here))
 
     def list_open_requests(self, bot: int) -> Sequence[Asked]:
         """Return the requests that the admins have not decided yet."""
-        open_ = (applications.c.bot == bot, applications.c.state == "open")
+        open_ = (AskedRow.bot == bot, AskedRow.state == "open")
         return [Asked(*row) for row in self.connection.execute(ASKED.where(*open_))]
 
     def count_open_requests(self, bot: int) -> int:
         """Return how many requests the admins have not decided yet."""
-        query = select(func.count()).where(applications.c.bot == bot, applications.c.state == "open")
+        query = select(func.count()).where(AskedRow.bot == bot, AskedRow.state == "open")
         return int(self.connection.execute(query).scalar_one())
 
     def store_request(self, bot: int, subject: int, name: str) -> None:
@@ -204,19 +214,19 @@ class Members(Repository):
 
     def decide_request(self, bot: int, subject: int, state: str, by: int) -> bool:
         """Decide an open request. Returns False if it was decided before."""
-        open_ = (applications.c.bot == bot, applications.c.subject == subject, applications.c.state == "open")
-        changed = update(applications).where(*open_).values(state=state, by=by, at=self.clock.time())
-        return self._change(changed.returning(applications.c.subject)).one_or_none() is not None
+        open_ = (AskedRow.bot == bot, AskedRow.subject == subject, AskedRow.state == "open")
+        changed = update(AskedRow.table).where(*open_).values(state=state, by=by, at=self.clock.time())
+        return self._change(changed.returning(AskedRow.subject)).one_or_none() is not None
 
     def delete_request(self, bot: int, subject: int) -> None:
         """Delete a request, so that it may be made again."""
-        self._change(delete(applications).where(applications.c.bot == bot, applications.c.subject == subject))
+        self._change(delete(AskedRow.table).where(AskedRow.bot == bot, AskedRow.subject == subject))
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
     def list_allowed_groups(self, bot: int) -> frozenset[int]:
         """Return the ids of the allowed groups."""
-        query = select(chats.c.id).where(chats.c.bot == bot, chats.c.is_allowed)
+        query = select(KnownChat.id).where(KnownChat.bot == bot, KnownChat.is_allowed)
         return frozenset(self.connection.scalars(query))
 
     def set_group_allowed(self, where: Address, *, allowed: bool) -> None:
@@ -262,19 +272,19 @@ class AuditLog(Repository):
             "bot": bot, "actor": actor, "action": action, "subject": str(subject)[:80],
             "details": json.dumps(details, ensure_ascii=False), "at": self.clock.time(),
         }  # fmt: skip
-        self.connection.execute(insert(audit), row)
+        self.connection.execute(insert(EntryRow.table), row)
 
     def count_action(self, bot: int, action: str) -> int:
         """Return how often an action was done."""
-        query = select(func.count()).where(audit.c.bot == bot, audit.c.action == action)
+        query = select(func.count()).where(EntryRow.bot == bot, EntryRow.action == action)
         return int(self.connection.execute(query).scalar_one())
 
     def list_newest(self, bot: int, most: int, *, before: int | None = None) -> Sequence[Entry]:
         """Return at most `most` entries, the newest first; `before`: only those older than the entry with this id."""
-        query = select(audit).where(audit.c.bot == bot)
+        query = select(EntryRow.table).where(EntryRow.bot == bot)
         if before is not None:
-            query = query.where(audit.c.id < before)
-        rows = self.connection.execute(query.order_by(audit.c.id.desc()).limit(most))
+            query = query.where(EntryRow.id < before)
+        rows = self.connection.execute(query.order_by(EntryRow.id.desc()).limit(most))
         return [made(Entry, row, details=json.loads(row.details)) for row in rows]
 
     def list_all(self, bot: int) -> Iterator[dict[str, Any]]:
@@ -292,8 +302,12 @@ def exported(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
 
 
 def _entries(connection: Connection, bots: Collection[int]) -> Iterator[dict[str, Any]]:
-    named = audit.outerjoin(users, and_(users.c.bot == audit.c.bot, users.c.id == audit.c.actor))
-    query = select(audit, users.c.name).select_from(named).where(audit.c.bot.in_(bots)).order_by(audit.c.id)
+    named = EntryRow.table.outerjoin(
+        KnownUser.table, and_(KnownUser.bot == EntryRow.bot, KnownUser.id == EntryRow.actor)
+    )
+    query = (
+        select(EntryRow.table, KnownUser.name).select_from(named).where(EntryRow.bot.in_(bots)).order_by(EntryRow.id)
+    )
     for row in connection.execute(query):
         yield {
             "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"), "bot": row.bot,

@@ -29,19 +29,19 @@ from bot.storage.repositories.mapping import (
     made,
     spot,
 )  # fmt: skip
-from bot.storage.tables.history import Judgement, conversations, messages
-from bot.storage.tables.people import users
+from bot.storage.tables.history import Conversation, Judgement, StoredMessage
+from bot.storage.tables.people import KnownUser
 from bot.types import Address, Image, Part, Role, Text
 from bot.types import Message as Said
 
 CURRENT = Prepared(
-    select(conversations.c.id, conversations.c.head)
-    .where(here(conversations))
-    .order_by(conversations.c.chosen.desc(), conversations.c.id.desc())
+    select(Conversation.id, Conversation.head)
+    .where(here(Conversation.table))
+    .order_by(Conversation.chosen.desc(), Conversation.id.desc())
     .limit(1)
 )
-HEAD = Prepared(select(conversations.c.head).where(conversations.c.id == bindparam("conversation")))
-FIELDS = messages.c[
+HEAD = Prepared(select(Conversation.head).where(Conversation.id == bindparam("conversation")))
+FIELDS = StoredMessage.table.c[
     "id",
     "conversation_id",
     "turn",
@@ -56,41 +56,41 @@ FIELDS = messages.c[
     "persona",
     "response",
 ]
-ADD = Prepared(lambda insert: insert(messages).on_conflict_do_nothing().returning(messages.c.id))
+ADD = Prepared(lambda insert: insert(StoredMessage.table).on_conflict_do_nothing().returning(StoredMessage.id))
 MOVE_HEAD = Prepared(
-    update(conversations).where(conversations.c.id == bindparam("conversation")).values(head=bindparam("tip"))
+    update(Conversation.table).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
 )
 FOUND = Prepared(
-    select(messages.c.id).where(
-        messages.c.conversation_id == bindparam("conversation"),
-        messages.c.turn == bindparam("t"),
-        messages.c.role == bindparam("r"),
+    select(StoredMessage.id).where(
+        StoredMessage.conversation_id == bindparam("conversation"),
+        StoredMessage.turn == bindparam("t"),
+        StoredMessage.role == bindparam("r"),
     )
 )
 LATER = 0.001  # seconds
 OPEN = "open"  # the ending of a question without an answer, below which a button asks the model
-QUESTION, ANSWER = messages.alias(), messages.alias()
+QUESTION, ANSWER = StoredMessage.table.alias(), StoredMessage.table.alias()
 
 
 def _walk() -> Any:
     """From a message up to the root of its tree, at most `most` steps."""
     walk = (
-        select(messages.c.id, messages.c.parent, literal(1).label("steps"))
-        .where(messages.c.id == bindparam("tip"))
+        select(StoredMessage.id, StoredMessage.parent, literal(1).label("steps"))
+        .where(StoredMessage.id == bindparam("tip"))
         .cte("walk", recursive=True)
     )
-    up = select(messages.c.id, messages.c.parent, walk.c.steps + 1).join(walk, messages.c.id == walk.c.parent)
+    up = select(StoredMessage.id, StoredMessage.parent, walk.c.steps + 1).join(walk, StoredMessage.id == walk.c.parent)
     return walk.union_all(up.where(walk.c.steps < bindparam("most")))
 
 
 WALK = _walk()
 PATH = Prepared(
-    select(*FIELDS, users.c.name)
-    .join(WALK, messages.c.id == WALK.c.id)
-    .join(users, (users.c.bot == messages.c.bot) & (users.c.id == messages.c.user), isouter=True)
+    select(*FIELDS, KnownUser.name)
+    .join(WALK, StoredMessage.id == WALK.c.id)
+    .join(KnownUser.table, (KnownUser.bot == StoredMessage.bot) & (KnownUser.id == StoredMessage.user), isouter=True)
     .order_by(WALK.c.steps.desc())
 )
-GET = Prepared(select(*FIELDS).where(messages.c.id == bindparam("message")))
+GET = Prepared(select(*FIELDS).where(StoredMessage.id == bindparam("message")))
 SAME_PLACE = and_(
     bindparam("place", type_=BigInteger) != 0,
     QUESTION.c.place == bindparam("place", type_=BigInteger),
@@ -162,11 +162,11 @@ class Messages(Repository):
     def begin_conversation(self, address: Address) -> int:
         """Begin a conversation at an address and return its id. Its prompts contain nothing of older ones."""
         row = {**columns(address), "at": self.clock.time(), "chosen": self.next_chosen_time(address)}
-        return int(self.connection.execute(insert(conversations).returning(conversations.c.id), row).scalar_one())
+        return int(self.connection.execute(insert(Conversation.table).returning(Conversation.id), row).scalar_one())
 
     def next_chosen_time(self, address: Address) -> float:
         """Return a time for `chosen` that is later than all others at an address, whatever the clock says."""
-        query = select(func.max(conversations.c.chosen)).where(at(conversations, address))
+        query = select(func.max(Conversation.chosen)).where(at(Conversation.table, address))
         return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
     def find_head(self, conversation: int) -> int | None:
@@ -226,38 +226,42 @@ class Messages(Repository):
             "parts": dump_parts(parts), "ending": answer.ending, "request": request,
             "sources": _sources(answer.sources), "response": answer.response,
         }  # fmt: skip
-        change = update(messages).where(messages.c.id == answer.id).values(**values)
-        self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), answer.id)
+        change = update(StoredMessage.table).where(StoredMessage.id == answer.id).values(**values)
+        self.move_head(self.connection.execute(change.returning(StoredMessage.conversation_id)).scalar_one(), answer.id)
 
     def replace_text(self, message: int, text: str) -> None:
         """Store a message as if it had said only this text."""
         parts = dump_parts((Text(text),))
-        self.connection.execute(update(messages).where(messages.c.id == message).values(parts=parts))
+        self.connection.execute(update(StoredMessage.table).where(StoredMessage.id == message).values(parts=parts))
         self._forget_responses(message)
 
     def set_ending(self, message: int, ending: str) -> None:
         """Mark a question as `OPEN` (unanswered), which keeps it out of later prompts; "" removes the mark."""
-        self.connection.execute(update(messages).where(messages.c.id == message).values(ending=ending))
+        self.connection.execute(update(StoredMessage.table).where(StoredMessage.id == message).values(ending=ending))
 
     def insert_answer(self, answer: Remembered) -> None:
         """Put an answer that came late between its question and the messages that followed this question meanwhile."""
-        followed = (messages.c.parent == answer.parent, messages.c.role == "user")
-        self.connection.execute(update(messages).where(*followed).values(parent=answer.id))
+        followed = (StoredMessage.parent == answer.parent, StoredMessage.role == "user")
+        self.connection.execute(update(StoredMessage.table).where(*followed).values(parent=answer.id))
         self._forget_responses(answer.parent)
 
     def _forget_responses(self, message: int | None) -> None:
         """Drop the responses of a message and of all later ones: the server remembers what was before the change."""
-        here = select(messages.c.conversation_id).where(messages.c.id == message).scalar_subquery()
-        those = (messages.c.conversation_id == here, messages.c.id >= message, messages.c.response.is_not(None))
-        self.connection.execute(update(messages).where(*those).values(response=None))
+        here = select(StoredMessage.conversation_id).where(StoredMessage.id == message).scalar_subquery()
+        those = (
+            StoredMessage.conversation_id == here,
+            StoredMessage.id >= message,
+            StoredMessage.response.is_not(None),
+        )
+        self.connection.execute(update(StoredMessage.table).where(*those).values(response=None))
 
     def find_request(self, message: int) -> dict[str, Any] | None:
         """Return what the model was asked for an answer, as JSON; None if that is not known."""
-        request = self.connection.scalar(select(messages.c.request).where(messages.c.id == message))
+        request = self.connection.scalar(select(StoredMessage.request).where(StoredMessage.id == message))
         return load_request(request, self._find_parts) if request is not None else None
 
     def _find_parts(self, ids: set[int]) -> dict[int, tuple[Part, ...]]:
-        rows = self.connection.execute(select(messages.c.id, messages.c.parts).where(messages.c.id.in_(ids)))
+        rows = self.connection.execute(select(StoredMessage.id, StoredMessage.parts).where(StoredMessage.id.in_(ids)))
         return {id_: load_parts(parts) for id_, parts in rows}
 
     # --- branches -----------------------------------------------------------------------------------------------------
@@ -276,9 +280,11 @@ class Messages(Repository):
         """Return the newest `most` messages of all branches at an address from this moment on, each with its moment,
         oldest first.
         """
-        ids = select(conversations.c.id).where(at(conversations, address))
-        query = select(*FIELDS, messages.c.at).where(messages.c.conversation_id.in_(ids), messages.c.at >= at_least)
-        rows = self.connection.execute(query.order_by(messages.c.id.desc()).limit(most)).all()
+        ids = select(Conversation.id).where(at(Conversation.table, address))
+        query = select(*FIELDS, StoredMessage.at).where(
+            StoredMessage.conversation_id.in_(ids), StoredMessage.at >= at_least
+        )
+        rows = self.connection.execute(query.order_by(StoredMessage.id.desc()).limit(most)).all()
         return [(_remembered(row), row.at) for row in reversed(rows)]
 
     def find_message(self, message: int) -> Remembered | None:
@@ -287,29 +293,30 @@ class Messages(Repository):
 
     def find_of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
         """Return the newest message with this turn and role in the conversations of an address."""
-        return self._newest((at(conversations, address),), messages.c.turn == turn, messages.c.role == role)
+        return self._newest((at(Conversation.table, address),), StoredMessage.turn == turn, StoredMessage.role == role)
 
     def find_in_chat(self, where: Address, turn: str, role: Role) -> Remembered | None:
         """Return the newest message with this turn and role in the conversations of a chat and its topics."""
-        chat = (conversations.c.bot == where.bot, conversations.c.chat == where.chat)
-        return self._newest(chat, messages.c.turn == turn, messages.c.role == role)
+        chat = (Conversation.address.bot == where.bot, Conversation.address.chat == where.chat)
+        return self._newest(chat, StoredMessage.turn == turn, StoredMessage.role == role)
 
     def find_question_at(self, address: Address, place: int) -> Remembered | None:
         """Return the newest version of the question in the chat message with the id `place`; None if there is none."""
-        here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
-        return self._newest((at(conversations, address),), *here, messages.c.role == "user") if place else None
+        here = (StoredMessage.bot == address.bot, StoredMessage.chat == address.chat, StoredMessage.place == place)
+        return self._newest((at(Conversation.table, address),), *here, StoredMessage.role == "user") if place else None
 
     def find_at(self, address: Address, place: int) -> Remembered | None:
         """Return the newest question or answer in the chat message with the id `place`; None if there is none."""
-        here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
-        return self._newest((at(conversations, address),), *here) if place else None
+        here = (StoredMessage.bot == address.bot, StoredMessage.chat == address.chat, StoredMessage.place == place)
+        return self._newest((at(Conversation.table, address),), *here) if place else None
 
     def highest_place(self, where: Address) -> int:
         """Return the highest id of a message in the chats of an account, 0 for none."""
-        mine = (conversations.c.bot == where.bot, conversations.c.connection == where.connection)
-        ids = select(conversations.c.id).where(*mine)
+        mine = (Conversation.address.bot == where.bot, Conversation.address.connection == where.connection)
+        ids = select(Conversation.id).where(*mine)
         return (
-            self.connection.scalar(select(func.max(messages.c.place)).where(messages.c.conversation_id.in_(ids))) or 0
+            self.connection.scalar(select(func.max(StoredMessage.place)).where(StoredMessage.conversation_id.in_(ids)))
+            or 0
         )
 
     def list_versions(self, answer: Remembered) -> Sequence[int]:
@@ -329,17 +336,19 @@ class Messages(Repository):
     def show_branch(self, message: Remembered) -> None:
         """Show the branch that leads through a message, down to the newest message after it."""
         tip = message.id
-        newer = select(messages.c.id).where(
-            messages.c.conversation_id == message.conversation, messages.c.parent == bindparam("p")
+        newer = select(StoredMessage.id).where(
+            StoredMessage.conversation_id == message.conversation, StoredMessage.parent == bindparam("p")
         )
-        while (child := self.connection.scalar(newer.order_by(messages.c.id.desc()).limit(1), {"p": tip})) is not None:
+        while (
+            child := self.connection.scalar(newer.order_by(StoredMessage.id.desc()).limit(1), {"p": tip})
+        ) is not None:
             tip = child
         self.move_head(message.conversation, tip)
 
     def _newest(self, those: Iterable[ColumnElement[bool]], *what: Any) -> Remembered | None:
-        ids = select(conversations.c.id).where(*those)
-        query = select(*FIELDS).where(messages.c.conversation_id.in_(ids), *what)
-        return self._find(_remembered, query.order_by(messages.c.id.desc()).limit(1))
+        ids = select(Conversation.id).where(*those)
+        query = select(*FIELDS).where(StoredMessage.conversation_id.in_(ids), *what)
+        return self._find(_remembered, query.order_by(StoredMessage.id.desc()).limit(1))
 
 
 def _remembered(row: Any, speaker: str = "") -> Remembered:
@@ -356,8 +365,8 @@ def _sources(sources: Sequence[Source]) -> str:
 def export_judgements(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
     """Read all judgements of these bots, oldest first, while they may be running."""
     query = (
-        select(Judgement.table, *messages.c["parts", "sources", "turn", "conversation_id", "persona"])
-        .join(messages, messages.c.id == Judgement.message_id)
+        select(Judgement.table, *StoredMessage.table.c["parts", "sources", "turn", "conversation_id", "persona"])
+        .join(StoredMessage.table, StoredMessage.id == Judgement.message_id)
         .where(Judgement.bot.in_(bots))
         .order_by(Judgement.id)
     )

@@ -11,10 +11,10 @@ from sqlalchemy import Row, select, update
 
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.work import operations
+from bot.storage.tables.work import OperationRow
 from bot.types import Address
 
-ADD = Prepared(lambda insert: insert(operations).on_conflict_do_nothing())
+ADD = Prepared(lambda insert: insert(OperationRow.table).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +50,31 @@ class Operations(Repository):
 
     def find_of_turn(self, bot: int, turn: str) -> Operation | None:
         """Return the operation of a turn, None if there is none."""
-        query = select(operations).where(operations.c.bot == bot, operations.c.turn == turn)
+        query = select(OperationRow.table).where(OperationRow.address.bot == bot, OperationRow.turn == turn)
         return self._find(_operation, query)
 
     def list_open(self, where: Address, user: int) -> Sequence[Operation]:
         """Return the operations of a user in a chat that are not done and have not failed, oldest first."""
-        query = select(operations).where(
-            operations.c.bot == where.bot, operations.c.chat == where.chat, operations.c.user == user,
-            operations.c.state.in_(("asked", "submitting", "running")),
+        query = select(OperationRow.table).where(
+            OperationRow.address.bot == where.bot, OperationRow.address.chat == where.chat, OperationRow.user == user,
+            OperationRow.state.in_(("asked", "submitting", "running")),
         )  # fmt: skip
-        return [_operation(row) for row in self.connection.execute(query.order_by(operations.c.id))]
+        return [_operation(row) for row in self.connection.execute(query.order_by(OperationRow.id))]
 
     def open_money_reservations(self, bot: int) -> set[int]:
         """Return the reservations of money (`held_money`) that unfinished operations settle themselves."""
-        query = select(operations.c.request).where(
-            operations.c.bot == bot, operations.c.state.in_(("asked", "submitting", "running"))
+        query = select(OperationRow.request).where(
+            OperationRow.address.bot == bot, OperationRow.state.in_(("asked", "submitting", "running"))
         )
         return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
 
     def mark_submitting(self, id_: int) -> None:
         """Note that an operation is about to be submitted, and count it."""
-        self._set(id_, state="submitting", submits=operations.c.submits + 1)
+        self._set(id_, state="submitting", submits=OperationRow.submits + 1)
 
     def mark_not_submitted(self, id_: int) -> None:
         """Note that the service refused an operation: it is asked again, and that submit does not count."""
-        self._set(id_, state="asked", submits=operations.c.submits - 1)
+        self._set(id_, state="asked", submits=OperationRow.submits - 1)
 
     def mark_running(self, id_: int, operation: str) -> None:
         """Store the service's id of an operation that it has accepted."""
@@ -97,7 +97,7 @@ class Operations(Repository):
         self._set(id_, request=_json(request))
 
     def _set(self, id_: int, **values: Any) -> None:
-        self.connection.execute(update(operations).where(operations.c.id == id_).values(**values))
+        self.connection.execute(update(OperationRow.table).where(OperationRow.id == id_).values(**values))
 
 
 def _json(request: Mapping[str, Any]) -> str:

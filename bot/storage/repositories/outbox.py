@@ -17,11 +17,11 @@ from bot.storage.repositories import mapping
 from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
 from bot.storage.rows import COLUMNS
 from bot.storage.tables.desk import Seat
-from bot.storage.tables.history import messages
-from bot.storage.tables.work import deliveries, placed
+from bot.storage.tables.history import StoredMessage
+from bot.storage.tables.work import Placed, StoredDelivery
 from bot.types import Address, Button, Outgoing
 
-column = deliveries.c
+column = StoredDelivery.table.c
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 GROWING = (*OPEN, DeliveryState.STREAMING.value)
 IN_TOPIC = and_(Seat.customer.bot == bindparam("b"), Seat.place == bindparam("c"), Seat.topic == bindparam("t"))
@@ -37,12 +37,12 @@ JOINT = "\n\n"  # between texts that are sent as one message
 LONGEST_JOINT = 4096  # UTF-16 units of it
 WITHDRAWN = "a person has taken over"
 KEEPS_PLACE = '"keeps_place": true'  # in the JSON of an `Outgoing`, where quotes of texts are escaped
-INSERT = Prepared(insert(deliveries).returning(column.id))
+INSERT = Prepared(insert(StoredDelivery.table).returning(column.id))
 PLACED = {name: column[name] for name in ("bot", "connection", "chat", "only")}
 MESSAGE = sa.cast(bindparam("message"), sa.BigInteger)
 ADD_PLACE = Prepared(
     lambda insert: (
-        insert(placed)
+        insert(Placed.table)
         .from_select(
             [*PLACED, "message", "delivery"],
             select(*PLACED.values(), MESSAGE, column.id).where(column.id == bindparam("row")),
@@ -53,8 +53,8 @@ ADD_PLACE = Prepared(
 ANSWER = column["key", "message_ids", "outgoing", "state"]
 IN_MESSAGE = Prepared(
     select(*ANSWER)
-    .join(placed, placed.c.delivery == column.id)
-    .where(*(placed.c[name] == bindparam(name) for name in (*PLACED, "message")))
+    .join(Placed.table, Placed.delivery == column.id)
+    .where(*(Placed.table.c[name] == bindparam(name) for name in (*PLACED, "message")))
     .order_by(column.id.desc())
 )
 # both sides of this OR, and `+ 0`, keep SQLite from reading all deliveries of the chat to find these few
@@ -64,9 +64,12 @@ VERSIONS = Prepared(select(*ANSWER).where(*OF_HERE, column.only == bindparam("u"
 AS_SENT = Prepared(select(column.outgoing).where(*OF_HERE).order_by(column.id + 0))
 # `+ 0` keeps SQLite from reading all deliveries of the chat by id to find the open ones
 NEXT = Prepared(
-    select(deliveries).where(mapping.here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
+    select(StoredDelivery.table)
+    .where(mapping.here(StoredDelivery.table), one_of(column.state, OPEN))
+    .order_by(column.id + 0)
+    .limit(1)
 )
-CHANGE = update(deliveries).where(column.id == bindparam("row"))
+CHANGE = update(StoredDelivery.table).where(column.id == bindparam("row"))
 BEGIN = Prepared(
     CHANGE.where(one_of(column.state, OPEN)).values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
 )
@@ -74,17 +77,17 @@ STANDS = CHANGE.values(message_ids=bindparam("ids"), done=bindparam("parts"))
 PART = Prepared(STANDS.values(state=DeliveryState.SENDING.value, marker=bindparam("above")))
 SENT = Prepared(STANDS.values(state=DeliveryState.SENT.value, photo=None))
 OF_CHAT = (column.connection == bindparam("n"), column.chat == bindparam("c"))
-PLACE = deliveries.c[COLUMNS]
+PLACE = StoredDelivery.table.c[COLUMNS]
 WAITING = Prepared(select(*PLACE).where(column.bot == bindparam("b"), one_of(column.state, OPEN), *OF_CHAT).distinct())
 LAST_OF_ADDRESS = Prepared(
-    select(deliveries)
-    .where(column.bot == bindparam("at_bot"), mapping.here(deliveries))
+    select(StoredDelivery.table)
+    .where(column.bot == bindparam("at_bot"), mapping.here(StoredDelivery.table))
     .order_by(column.id.desc())
     .limit(LAST)
 )
 WAITING_FOR = (column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
 WAITS = Prepared(select(column.id).where(*WAITING_FOR).limit(1))
-ANY = deliveries.alias()
+ANY = StoredDelivery.table.alias()
 RECENT = Prepared(
     select(column.chat, column.at).where(column.bot + 0 == bindparam("b")).order_by(column.id.desc()).limit(NEWEST_ROWS)
 )
@@ -96,7 +99,7 @@ def _left(*of: ColumnElement[bool]) -> Select[Any]:
     open_ = and_(column.bot == bindparam("b"), one_of(column.state, GROWING), *of)
     one = select(literal_column("1").label("one")).subquery()
     found = select(NEWEST.label("newest"), column.state, column.key, column.message_ids, *PLACE)
-    return found.select_from(one).join(deliveries, open_, isouter=True).order_by(column.id)
+    return found.select_from(one).join(StoredDelivery.table, open_, isouter=True).order_by(column.id)
 
 
 LEFT, LEFT_OF_CHAT = _left(), _left(*OF_CHAT)
@@ -192,7 +195,7 @@ class Outbox(Repository):
     def release_messages(self, key: str, where: Address) -> None:
         """Undo `claim_messages`: the messages of the chat stay as they are."""
         mine = (column.bot == where.bot, column.key == key, column.state == DeliveryState.STREAMING.value)
-        self.connection.execute(delete(deliveries).where(*mine))
+        self.connection.execute(delete(StoredDelivery.table).where(*mine))
 
     def find_shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
         """Return the newest answer that was put into a message of the chat, but not the one with the key `but`."""
@@ -234,10 +237,10 @@ class Outbox(Repository):
 
     def count_states(self, bot: int, prefix: str) -> tuple[int, int, int]:
         """Return how many deliveries whose keys begin with `prefix` are sent, are dead, and are neither yet."""
-        key = deliveries.c.key
+        key = StoredDelivery.key
         after = prefix[:-1] + chr(ord(prefix[-1]) + 1)  # a range, so that the index is used
-        here = (deliveries.c.bot == bot, key >= prefix, key < after, key.startswith(prefix, autoescape=True))
-        query = select(deliveries.c.state, func.count()).where(*here).group_by(deliveries.c.state)
+        here = (StoredDelivery.address.bot == bot, key >= prefix, key < after, key.startswith(prefix, autoescape=True))
+        query = select(StoredDelivery.state, func.count()).where(*here).group_by(StoredDelivery.state)
         found = {row[0]: row[1] for row in self.connection.execute(query)}
         sent, dead = (found.pop(state.value, 0) for state in (DeliveryState.SENT, DeliveryState.DEAD))
         return sent, dead, sum(found.values())
@@ -327,15 +330,19 @@ class Outbox(Repository):
             id_, only=0, **_content(instead), photo=None, message_ids="[]", done=0, marker=0,
             state=DeliveryState.PENDING.value,
         )  # fmt: skip
-        self.connection.execute(delete(placed).where(placed.c.delivery == id_))
+        self.connection.execute(delete(Placed.table).where(Placed.delivery == id_))
 
     def delete_former(self, where: Address, prefix: str, newest: str) -> None:
         """Delete the sent deliveries to an address whose keys begin with `prefix`, except the one with the key
         `newest`.
         """
-        own = (column.bot == where.bot, mapping.at(deliveries, where), column.key.startswith(prefix, autoescape=True))
+        own = (
+            column.bot == where.bot,
+            mapping.at(StoredDelivery.table, where),
+            column.key.startswith(prefix, autoescape=True),
+        )
         sent = (column.state == DeliveryState.SENT.value, column.key != newest)
-        self.connection.execute(delete(deliveries).where(*own, *sent))
+        self.connection.execute(delete(StoredDelivery.table).where(*own, *sent))
 
     def delete_text(self, bot: int, key: str) -> None:
         """Delete the text of an answer that was sent, because it is a secret."""
@@ -351,7 +358,7 @@ class Outbox(Repository):
 
     def rewrite_kept(self, where: Address, key: str, outgoing: Outgoing) -> None:
         """Replace the content of a message that `keep_unsent` keeps."""
-        kept = update(deliveries).where(column.bot == where.bot, column.key == key, column.chat == where.chat)
+        kept = update(StoredDelivery.table).where(column.bot == where.bot, column.key == key, column.chat == where.chat)
         self.connection.execute(kept.values(outgoing=dump_outgoing(outgoing)))
 
     def find_address(self, bot: int, key: str) -> Address | None:
@@ -362,7 +369,9 @@ class Outbox(Repository):
     def newest_ids(self, where: Address, prefix: str) -> tuple[int, ...]:
         """Return the ids of the newest delivery in the chat, to an address, whose key begins with `prefix`."""
         stands = (column.key.startswith(prefix, autoescape=True), column.message_ids != "[]")
-        query = select(column.message_ids).where(column.bot == where.bot, mapping.at(deliveries, where), *stands)
+        query = select(column.message_ids).where(
+            column.bot == where.bot, mapping.at(StoredDelivery.table, where), *stands
+        )
         found = self.connection.scalar(query.order_by(column.id.desc()).limit(1))
         return tuple(json.loads(found)) if found else ()
 
@@ -374,20 +383,20 @@ class Outbox(Repository):
 
     def withdraw(self, where: Address, key: str) -> bool:
         """Give up an answer that nobody has begun to send. False: it is sent, or is being sent."""
-        gone = update(deliveries).where(column.key == key, *_waiting(where))
+        gone = update(StoredDelivery.table).where(column.key == key, *_waiting(where))
         values = {"state": DeliveryState.DEAD.value, "reason": WITHDRAWN}
         return self.connection.execute(gone.values(**values)).rowcount == 1
 
     def rewrite_unsent(self, where: Address, key: str, outgoing: Outgoing) -> bool:
         """Replace the text of an answer that waits and is not being sent. False: it is sent, or is being sent."""
-        change = update(deliveries).where(column.key == key, *_waiting(where))
+        change = update(StoredDelivery.table).where(column.key == key, *_waiting(where))
         return self.connection.execute(change.values(**_content(outgoing))).rowcount == 1
 
     def join_waiting(self, where: Address, id_: int) -> Sequence[str]:
         """Append to a delivery the texts that wait behind it, if they may be joined and all fit into one message.
         Returns the keys of the joined deliveries, which count as sent.
         """
-        query = select(deliveries).where(*_waiting(where), column.id >= id_).order_by(column.id)
+        query = select(StoredDelivery.table).where(*_waiting(where), column.id >= id_).order_by(column.id)
         rows = self.connection.execute(query).all()
         if not rows or rows[0].id != id_:
             return ()
@@ -408,16 +417,18 @@ class Outbox(Repository):
 
     def withdraw_answers(self, where: Address) -> None:
         """Give up the model's answers that wait for an address and are not being sent: a person answers there now."""
-        said = select(messages.c.id).where(
-            messages.c.bot == where.bot, messages.c.turn == column.key, messages.c.role == "assistant"
+        said = select(StoredMessage.id).where(
+            StoredMessage.bot == where.bot, StoredMessage.turn == column.key, StoredMessage.role == "assistant"
         )
-        gone = update(deliveries).where(*_waiting(where), said.exists())
+        gone = update(StoredDelivery.table).where(*_waiting(where), said.exists())
         self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
 
     def dead_letter_chat(self, bot: int, chat: int) -> None:
         """Give up all deliveries to a chat that can't be reached; in a group, those that keep their place wait."""
         kept = () if chat > 0 else (~column.outgoing.contains(KEEPS_PLACE, autoescape=True),)
-        unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN), *kept)
+        unsent = update(StoredDelivery.table).where(
+            column.bot == bot, column.chat == chat, column.state.in_(OPEN), *kept
+        )
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))
 
     def list_message_ids(self, where: Address, first: int, last: int, *, but: int = 0) -> set[tuple[int, int]]:
@@ -469,7 +480,11 @@ def _units(texts: Sequence[str]) -> int:
 
 def _waiting(where: Address) -> tuple[ColumnElement[bool], ...]:
     """The deliveries of an address that nobody has begun to send."""
-    return (column.bot == where.bot, mapping.at(deliveries, where), column.state == DeliveryState.PENDING.value)
+    return (
+        column.bot == where.bot,
+        mapping.at(StoredDelivery.table, where),
+        column.state == DeliveryState.PENDING.value,
+    )
 
 
 def _within(bot: int, first: int, last: int) -> tuple[ColumnElement[bool], ...]:

@@ -17,22 +17,30 @@ from bot.ports import DeliveryState
 from bot.storage.repositories.desk import Seats
 from bot.storage.repositories.mapping import Repository, at
 from bot.storage.tables.desk import Account, AccountChat, Case, Event, Group, OperatorDuty, Relay
-from bot.storage.tables.evaluation import evaluation_cases, evaluation_results
+from bot.storage.tables.evaluation import StoredCase, StoredResult
 from bot.storage.tables.history import (
+    Blob,
+    Conversation,
+    DocumentPassage,
+    FactRow,
+    Judgement,
     SavedTemplate,
-    blobs,
-    conversations,
-    documents,
-    facts,
-    feedback,
-    messages,
-    passages,
-    summaries,
+    StoredDocument,
+    StoredMessage,
+    SummaryRow,
 )
-from bot.storage.tables.knowledge import kb_gaps, kb_learned, topic_choices, topic_samples
-from bot.storage.tables.people import applications, chats, members, topics, users
-from bot.storage.tables.spending import allowances, usage
-from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, router_states, updates
+from bot.storage.tables.knowledge import GapRow, LearnedRow, TopicChoiceRow, TopicSample
+from bot.storage.tables.people import AskedRow, ChatTopic, KnownChat, KnownUser, MembershipRow
+from bot.storage.tables.spending import AllowanceRow, Expense
+from bot.storage.tables.work import (
+    AwaitedAnswer,
+    OperationRow,
+    RouterState,
+    StoredButton,
+    StoredDelivery,
+    StoredJob,
+    StoredUpdate,
+)
 from bot.types import Address
 
 Rows = list[Mapping[str, Any]]
@@ -48,36 +56,44 @@ class PersonalData(Repository):
     def export_rows(self, bot: int, user: int) -> dict[str, Rows]:
         """Return all rows of a person by table, without the bytes of files."""
         said = self._messages(bot, user)
-        own = self._rows(select(conversations).where(conversations.c.bot == bot, conversations.c.chat == user))
+        own = self._rows(
+            select(Conversation.table).where(Conversation.address.bot == bot, Conversation.address.chat == user)
+        )
         own_ids = [row["id"] for row in own]
         in_groups = {row["conversation_id"] for row in said} - set(own_ids)
-        own_documents = self._remembered(documents, bot, user, own_ids)
+        own_documents = self._remembered(StoredDocument.table, bot, user, own_ids)
         return {
-            "user": self._rows(select(users).where(users.c.bot == bot, users.c.id == user)),
-            "chat": self._rows(select(chats).where(chats.c.bot == bot, chats.c.id == user)),
-            "topics": self._rows(select(topics).where(topics.c.bot == bot, topics.c.chat == user)),
-            "member": self._rows(select(members).where(members.c.bot == bot, members.c.user == user)),
-            "allowance": self._rows(select(allowances).where(allowances.c.bot == bot, allowances.c.user == user)),
-            "conversations": [*own, *self._in(conversations, conversations.c.id, in_groups)],
+            "user": self._rows(select(KnownUser.table).where(KnownUser.bot == bot, KnownUser.id == user)),
+            "chat": self._rows(select(KnownChat.table).where(KnownChat.bot == bot, KnownChat.id == user)),
+            "topics": self._rows(select(ChatTopic.table).where(ChatTopic.bot == bot, ChatTopic.chat == user)),
+            "member": self._rows(
+                select(MembershipRow.table).where(MembershipRow.bot == bot, MembershipRow.user == user)
+            ),
+            "allowance": self._rows(
+                select(AllowanceRow.table).where(AllowanceRow.bot == bot, AllowanceRow.user == user)
+            ),
+            "conversations": [*own, *self._in(Conversation.table, Conversation.id, in_groups)],
             "messages": said,
-            "summaries": self._in(summaries, summaries.c.conversation_id, own_ids),
-            "facts": self._remembered(facts, bot, user, own_ids),
+            "summaries": self._in(SummaryRow.table, SummaryRow.conversation_id, own_ids),
+            "facts": self._remembered(FactRow.table, bot, user, own_ids),
             "documents": own_documents,
             "passages": self._passages([row["id"] for row in own_documents]),
-            "feedback": self._rows(select(feedback).where(feedback.c.bot == bot, feedback.c.user == user)),
+            "feedback": self._rows(select(Judgement.table).where(Judgement.bot == bot, Judgement.user == user)),
             "templates": self._rows(
                 select(SavedTemplate.table).where(SavedTemplate.bot == bot, SavedTemplate.user == user)
             ),
-            "topic_choices": self._in(topic_choices, topic_choices.c.question_id, {row["id"] for row in said}),
+            "topic_choices": self._in(TopicChoiceRow.table, TopicChoiceRow.question_id, {row["id"] for row in said}),
             "topic_samples": self._rows(
-                select(topic_samples).where(topic_samples.c.bot == bot, topic_samples.c.user == user)
+                select(TopicSample.table).where(TopicSample.bot == bot, TopicSample.user == user)
             ),
-            "evaluation_cases": self._rows(select(evaluation_cases).where(_mine(evaluation_cases, bot, user))),
-            "evaluation_results": self._rows(select(evaluation_results).where(_mine(evaluation_results, bot, user))),
+            "evaluation_cases": self._rows(select(StoredCase.table).where(_mine(StoredCase.table, bot, user))),
+            "evaluation_results": self._rows(select(StoredResult.table).where(_mine(StoredResult.table, bot, user))),
             "cases": self._rows(select(Case.table).where(_mine(Case.table, bot, user)).order_by(Case.id)),
-            "router_states": self._rows(select(router_states).where(_mine(router_states, bot, user))),
-            "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
-            "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
+            "router_states": self._rows(select(RouterState.table).where(_mine(RouterState.table, bot, user))),
+            "usage": self._rows(select(Expense.table).where(Expense.bot == bot, Expense.user == user)),
+            "operations": self._rows(
+                select(OperationRow.table).where(OperationRow.address.bot == bot, OperationRow.user == user)
+            ),
             "reminders": [
                 {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
                 for row in self._jobs(bot, user)
@@ -87,12 +103,12 @@ class PersonalData(Repository):
 
     def list_files(self, bot: int, user: int) -> Sequence[tuple[int, str, str, int]]:
         """Return id, name, MIME type and size (bytes) of each file of a person."""
-        query = select(blobs.c.id, blobs.c.name, blobs.c.mime, func.length(blobs.c.data)).where(_mine(blobs, bot, user))
-        return self.connection.execute(query.order_by(blobs.c.id)).all()
+        query = select(Blob.id, Blob.name, Blob.mime, func.length(Blob.data)).where(_mine(Blob.table, bot, user))
+        return self.connection.execute(query.order_by(Blob.id)).all()
 
     def read_file(self, bot: int, user: int, id_: int) -> bytes:
         """Return the bytes of a file of a person, empty if there is no such file."""
-        query = select(blobs.c.data).where(_mine(blobs, bot, user), blobs.c.id == id_)
+        query = select(Blob.data).where(_mine(Blob.table, bot, user), Blob.id == id_)
         return bytes(self.connection.scalar(query) or b"")
 
     def _remembered(self, table: Table[Any], bot: int, user: int, own: Collection[int]) -> Rows:
@@ -102,9 +118,15 @@ class PersonalData(Repository):
 
     def _passages(self, of: Sequence[int]) -> Rows:
         """Return the text of documents, in its order, without its vectors."""
-        fields = (passages.c.id, passages.c.document_id, passages.c.page, passages.c.place, passages.c.text)
-        query = select(*fields).order_by(passages.c.id)
-        return [row for some in _pieces(of) for row in self._rows(query.where(passages.c.document_id.in_(some)))]
+        fields = (
+            DocumentPassage.id,
+            DocumentPassage.document_id,
+            DocumentPassage.page,
+            DocumentPassage.place,
+            DocumentPassage.text,
+        )
+        query = select(*fields).order_by(DocumentPassage.id)
+        return [row for some in _pieces(of) for row in self._rows(query.where(DocumentPassage.document_id.in_(some)))]
 
     # --- to be removed ------------------------------------------------------------------------------------------------
 
@@ -116,10 +138,12 @@ class PersonalData(Repository):
         """
         gone = {"messages": 0, "conversations": 0}
         gone["messages"] += self._forget_in_groups(bot, user)
-        gone["messages"] += len(self._rows(select(messages.c.id).where(messages.c.bot == bot, messages.c.chat == user)))
+        gone["messages"] += len(
+            self._rows(select(StoredMessage.id).where(StoredMessage.bot == bot, StoredMessage.chat == user))
+        )
         gone["reminders"] = self._forget_jobs(bot, user)
-        gone["feedback"] = self._drop(feedback, _mine(feedback, bot, user))
-        self._drop(kb_gaps, _mine(kb_gaps, bot, user))
+        gone["feedback"] = self._drop(Judgement.table, _mine(Judgement.table, bot, user))
+        self._drop(GapRow.table, _mine(GapRow.table, bot, user))
         self._drop(Case.table, _mine(Case.table, bot, user))  # with the relays and events of each
         Seats(self.connection, self.clock, self.queue).delete_of_customer(bot, user)
         for column in (Event.who, Relay.author, Group.by):
@@ -127,46 +151,58 @@ class PersonalData(Repository):
         self._drop(OperatorDuty.table, OperatorDuty.bot == bot, OperatorDuty.user == user)
         own_accounts = select(Account.id).where(Account.bot == bot, Account.user == user)
         theirs = or_(AccountChat.user == user, AccountChat.account.in_(own_accounts))
-        for table in (conversations, deliveries):
+        for table in (Conversation.table, StoredDelivery.table):
             self._drop(table, table.c.bot == bot, table.c.connection.in_(own_accounts))
         self._drop(AccountChat.table, AccountChat.bot == bot, theirs)
         self._drop(Account.table, Account.bot == bot, Account.user == user)
-        self._change(kb_learned, {"author": 0}, kb_learned.c.bot == bot, kb_learned.c.author == user)
-        own = or_(conversations.c.chat == user, conversations.c.only == user)
-        gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)
-        gone["documents"] = self._drop(documents, documents.c.user == user, _of_bot(documents, bot))
-        gone["facts"] = self._drop(facts, facts.c.user == user, _of_bot(facts, bot))
+        self._change(LearnedRow.table, {"author": 0}, LearnedRow.bot == bot, LearnedRow.author == user)
+        own = or_(Conversation.address.chat == user, Conversation.address.only == user)
+        gone["conversations"] += self._drop(Conversation.table, Conversation.address.bot == bot, own)
+        gone["documents"] = self._drop(
+            StoredDocument.table, StoredDocument.user == user, _of_bot(StoredDocument.table, bot)
+        )
+        gone["facts"] = self._drop(FactRow.table, FactRow.user == user, _of_bot(FactRow.table, bot))
         gone["templates"] = self._drop(SavedTemplate.table, SavedTemplate.bot == bot, SavedTemplate.user == user)
-        self._drop(topic_samples, topic_samples.c.bot == bot, topic_samples.c.user == user)
-        self._drop(evaluation_cases, _mine(evaluation_cases, bot, user))
-        self._drop(evaluation_results, _mine(evaluation_results, bot, user))
-        mine = (evaluation_cases.c.bot == bot, evaluation_cases.c.author == user)
-        self._change(evaluation_cases, {"author": 0}, *mine)
-        gone["files"] = self._drop(blobs, _mine(blobs, bot, user))
-        gone["orders"] = self._drop(operations, _mine(operations, bot, user))
-        self._drop(deliveries, deliveries.c.bot == bot, or_(deliveries.c.chat == user, deliveries.c.only == user))
-        self._drop(buttons, _mine(buttons, bot, user))
-        self._drop(router_states, _mine(router_states, bot, user))
-        self._drop(awaited, awaited.c.bot == bot, awaited.c.user == user)
+        self._drop(TopicSample.table, TopicSample.bot == bot, TopicSample.user == user)
+        self._drop(StoredCase.table, _mine(StoredCase.table, bot, user))
+        self._drop(StoredResult.table, _mine(StoredResult.table, bot, user))
+        mine = (StoredCase.bot == bot, StoredCase.author == user)
+        self._change(StoredCase.table, {"author": 0}, *mine)
+        gone["files"] = self._drop(Blob.table, _mine(Blob.table, bot, user))
+        gone["orders"] = self._drop(OperationRow.table, _mine(OperationRow.table, bot, user))
+        self._drop(
+            StoredDelivery.table,
+            StoredDelivery.address.bot == bot,
+            or_(StoredDelivery.address.chat == user, StoredDelivery.address.only == user),
+        )
+        self._drop(StoredButton.table, _mine(StoredButton.table, bot, user))
+        self._drop(RouterState.table, _mine(RouterState.table, bot, user))
+        self._drop(AwaitedAnswer.table, AwaitedAnswer.bot == bot, AwaitedAnswer.user == user)
         self._forget_inbox(bot, user)
         named = {"user": 0, "turn": ""}
-        gone["usage"] = self._change(usage, named, usage.c.bot == bot, usage.c.user == user)
-        self._change(usage, {"chat": 0}, usage.c.bot == bot, usage.c.chat == user)
-        self._change(applications, {"name": ""}, applications.c.bot == bot, applications.c.subject == user)
-        self._drop(users, users.c.bot == bot, users.c.id == user)
-        self._drop(chats, chats.c.bot == bot, chats.c.id == user)
-        self._drop(topics, topics.c.bot == bot, topics.c.chat == user)
+        gone["usage"] = self._change(Expense.table, named, Expense.bot == bot, Expense.user == user)
+        self._change(Expense.table, {"chat": 0}, Expense.bot == bot, Expense.chat == user)
+        self._change(AskedRow.table, {"name": ""}, AskedRow.bot == bot, AskedRow.subject == user)
+        self._drop(KnownUser.table, KnownUser.bot == bot, KnownUser.id == user)
+        self._drop(KnownChat.table, KnownChat.bot == bot, KnownChat.id == user)
+        self._drop(ChatTopic.table, ChatTopic.bot == bot, ChatTopic.chat == user)
         return gone
 
     def delete_chat_of_account(self, where: Address) -> None:
         """Delete what was said in a chat of somebody's account, what waits for it, and the drafts for it."""
         chat = (AccountChat.bot == where.bot, AccountChat.account == where.connection)
         self._drop(AccountChat.table, *chat, AccountChat.user == where.chat)
-        for table in (conversations, jobs, deliveries):
+        for table in (Conversation.table, StoredJob.table, StoredDelivery.table):
             self._drop(table, at(table, where))
-        self._drop(deliveries, deliveries.c.bot == where.bot, deliveries.c.key.contains(where.key, autoescape=True))
+        self._drop(
+            StoredDelivery.table,
+            StoredDelivery.address.bot == where.bot,
+            StoredDelivery.key.contains(where.key, autoescape=True),
+        )
         named = f'"account": "{where.connection}", "customer": {where.chat},'
-        self._drop(buttons, buttons.c.bot == where.bot, buttons.c.payload.contains(named, autoescape=True))
+        self._drop(
+            StoredButton.table, StoredButton.bot == where.bot, StoredButton.payload.contains(named, autoescape=True)
+        )
 
     def _forget_in_groups(self, bot: int, user: int) -> int:
         rows = [row for row in self._messages(bot, user) if row["chat"] != user]
@@ -174,16 +210,18 @@ class PersonalData(Repository):
         self._unlink(rows)
         for some in _pieces(sorted({row["conversation_id"] for row in rows})):
             # They were made from messages of this person, too; they are made again from those that are left.
-            self._drop(summaries, summaries.c.conversation_id.in_(some))
-            self._change(conversations, {"title": "", "named_by": ""}, conversations.c.id.in_(some))
-            others = select(messages.c.id).where(messages.c.conversation_id.in_(some))
-            self._change(feedback, {"prompt": "[]"}, feedback.c.message_id.in_(others))
-            self._change(messages, {"request": None}, messages.c.conversation_id.in_(some))
+            self._drop(SummaryRow.table, SummaryRow.conversation_id.in_(some))
+            self._change(Conversation.table, {"title": "", "named_by": ""}, Conversation.id.in_(some))
+            others = select(StoredMessage.id).where(StoredMessage.conversation_id.in_(some))
+            self._change(Judgement.table, {"prompt": "[]"}, Judgement.message_id.in_(others))
+            self._change(StoredMessage.table, {"request": None}, StoredMessage.conversation_id.in_(some))
         for some in _pieces(turns):
-            keys = select(deliveries.c.id, deliveries.c.key).where(deliveries.c.bot == bot, deliveries.c.chat != user)
+            keys = select(StoredDelivery.id, StoredDelivery.key).where(
+                StoredDelivery.address.bot == bot, StoredDelivery.address.chat != user
+            )
             found = [id_ for id_, key in self.connection.execute(keys) if key.partition(".")[0] in set(some)]
             for ids in _pieces(found):
-                self._drop(deliveries, deliveries.c.id.in_(ids))
+                self._drop(StoredDelivery.table, StoredDelivery.id.in_(ids))
         return len(rows)
 
     def _unlink(self, rows: Rows) -> None:
@@ -198,28 +236,28 @@ class PersonalData(Repository):
             return id_
 
         for id_ in above:
-            self._change(messages, {"parent": left(id_)}, messages.c.parent == id_)
-            self._change(conversations, {"head": left(id_)}, conversations.c.head == id_)
+            self._change(StoredMessage.table, {"parent": left(id_)}, StoredMessage.parent == id_)
+            self._change(Conversation.table, {"head": left(id_)}, Conversation.head == id_)
         for some in _pieces(sorted({row["conversation_id"] for row in rows})):
-            here = messages.c.conversation_id.in_(some)
-            self._change(messages, {"response": None}, here, messages.c.response.is_not(None))
+            here = StoredMessage.conversation_id.in_(some)
+            self._change(StoredMessage.table, {"response": None}, here, StoredMessage.response.is_not(None))
         for some in _pieces(sorted(above)):
-            self._drop(messages, messages.c.id.in_(some))
+            self._drop(StoredMessage.table, StoredMessage.id.in_(some))
 
     def _forget_jobs(self, bot: int, user: int) -> int:
         """Delete the jobs for a person. Returns how many of them were reminders."""
         rows = [row for row in self._jobs(bot, user) if row.kind != SCRUB]
         for some in _pieces([row.id for row in rows]):
-            self._drop(jobs, jobs.c.id.in_(some))
+            self._drop(StoredJob.table, StoredJob.id.in_(some))
         return sum(row.kind == REMINDER for row in rows)
 
     def _forget_inbox(self, bot: int, user: int) -> None:
         """Empty dead updates of a person. Those being worked on are emptied when they are done."""
-        dead = (updates.c.bot == bot, updates.c.raw != "", updates.c.state == "dead")
-        query = select(updates.c.id, updates.c.raw).where(*dead)
+        dead = (StoredUpdate.bot == bot, StoredUpdate.raw != "", StoredUpdate.state == "dead")
+        query = select(StoredUpdate.id, StoredUpdate.raw).where(*dead)
         found = [id_ for id_, raw in self.connection.execute(query) if _speaks(raw, user)]
         for some in _pieces(found):
-            self._change(updates, {"raw": "", "once": None}, updates.c.id.in_(some))
+            self._change(StoredUpdate.table, {"raw": "", "once": None}, StoredUpdate.id.in_(some))
 
     # --- what is kept too long ----------------------------------------------------------------------------------------
 
@@ -235,22 +273,28 @@ class PersonalData(Repository):
         def old(table: Table[Any], *more: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
             return (here(table), table.c.at < before, *more)
 
-        fields = (messages.c.id, messages.c.parent, messages.c.conversation_id)
-        query = select(*fields).where(*old(messages)).order_by(messages.c.id).limit(PIECE)
+        fields = (StoredMessage.id, StoredMessage.parent, StoredMessage.conversation_id)
+        query = select(*fields).where(*old(StoredMessage.table)).order_by(StoredMessage.id).limit(PIECE)
         rows = self._rows(query)
         self._unlink(rows)
-        sent = deliveries.c.state.in_((DeliveryState.SENT.value, DeliveryState.DEAD.value))
-        ended = operations.c.state.in_(("done", "failed"))
-        empty = conversations.c.id.not_in(select(messages.c.conversation_id))
-        count = len(rows) + self._expire(deliveries, *old(deliveries, sent)) + self._expire(blobs, *old(blobs))
-        count += self._expire(operations, *old(operations, ended)) + self._expire(kb_gaps, *old(kb_gaps))
-        count += sum(
-            self._expire(table, *old(table)) for table in (evaluation_cases, evaluation_results, router_states)
+        sent = StoredDelivery.state.in_((DeliveryState.SENT.value, DeliveryState.DEAD.value))
+        ended = OperationRow.state.in_(("done", "failed"))
+        empty = Conversation.id.not_in(select(StoredMessage.conversation_id))
+        count = (
+            len(rows)
+            + self._expire(StoredDelivery.table, *old(StoredDelivery.table, sent))
+            + self._expire(Blob.table, *old(Blob.table))
         )
-        ours = select(conversations.c.id).where(here(conversations))
-        for table in (summaries, facts, documents):
+        count += self._expire(OperationRow.table, *old(OperationRow.table, ended)) + self._expire(
+            GapRow.table, *old(GapRow.table)
+        )
+        count += sum(
+            self._expire(table, *old(table)) for table in (StoredCase.table, StoredResult.table, RouterState.table)
+        )
+        ours = select(Conversation.id).where(here(Conversation.table))
+        for table in (SummaryRow.table, FactRow.table, StoredDocument.table):
             count += self._expire(table, table.c.conversation_id.in_(ours), table.c.at < before)
-        return count + self._expire(conversations, *old(conversations, empty)) > 0
+        return count + self._expire(Conversation.table, *old(Conversation.table, empty)) > 0
 
     def _expire(self, table: Table[Any], *where: ColumnElement[bool]) -> int:
         return self._drop(table, table.c.id.in_(select(table.c.id).where(*where).order_by(table.c.id).limit(PIECE)))
@@ -259,16 +303,18 @@ class PersonalData(Repository):
 
     def _messages(self, bot: int, user: int) -> Rows:
         """Return what a person said and was answered, oldest first."""
-        paid = select(usage.c.turn).where(usage.c.bot == bot, usage.c.user == user)
-        asked = select(messages.c.turn).where(messages.c.bot == bot, messages.c.user == user)
-        mine = or_(_mine(messages, bot, user), messages.c.turn.in_(paid), messages.c.turn.in_(asked))
-        fields = [column for column in messages.c if column.name != "request"]  # made of the person's other data
-        return self._rows(select(*fields).where(messages.c.bot == bot, mine).order_by(messages.c.id))
+        paid = select(Expense.turn).where(Expense.bot == bot, Expense.user == user)
+        asked = select(StoredMessage.turn).where(StoredMessage.bot == bot, StoredMessage.user == user)
+        mine = or_(_mine(StoredMessage.table, bot, user), StoredMessage.turn.in_(paid), StoredMessage.turn.in_(asked))
+        fields = [
+            column for column in StoredMessage.table.c if column.name != "request"
+        ]  # made of the person's other data
+        return self._rows(select(*fields).where(StoredMessage.bot == bot, mine).order_by(StoredMessage.id))
 
     def _jobs(self, bot: int, user: int) -> list[Row[Any]]:
         """Return the jobs of the private chat; in groups those that name the person or do what they ordered."""
-        ordered = select(operations.c.turn).where(operations.c.bot == bot, operations.c.user == user)
-        rows = self.connection.execute(select(jobs).where(jobs.c.bot == bot))
+        ordered = select(OperationRow.turn).where(OperationRow.address.bot == bot, OperationRow.user == user)
+        rows = self.connection.execute(select(StoredJob.table).where(StoredJob.address.bot == bot))
         turns = set(self.connection.scalars(ordered))
         return [row for row in rows if row.chat == user or row.key in turns or _named(row.payload) == user]
 
@@ -296,7 +342,7 @@ def _mine(table: Table[Any], bot: int, user: int) -> ColumnElement[bool]:
 
 
 def _of_bot(table: Table[Any], bot: int) -> ColumnElement[bool]:
-    return and_(table.c.conversation_id.in_(select(conversations.c.id).where(conversations.c.bot == bot)))
+    return and_(table.c.conversation_id.in_(select(Conversation.id).where(Conversation.address.bot == bot)))
 
 
 def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -12,11 +12,11 @@ from bot.storage.engines.dialects import connector
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.desk import ADDRESS, Case
-from bot.storage.tables.history import conversations, feedback, messages, persona_versions
-from bot.storage.tables.knowledge import kb_gaps
-from bot.storage.tables.spending import usage
+from bot.storage.tables.history import Conversation, Judgement, PersonaText, StoredMessage
+from bot.storage.tables.knowledge import GapRow
+from bot.storage.tables.spending import Expense
 
-KEEP = Prepared(lambda insert: insert(persona_versions).on_conflict_do_nothing())
+KEEP = Prepared(lambda insert: insert(PersonaText.table).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +54,28 @@ class PersonaVersions(Repository):
 
     def read_figures(self, bot: int, label: str, since: float) -> VersionFigures:
         """Return how a version has done since a time (Unix seconds)."""
-        mine = (messages.c.bot == bot, messages.c.persona == label, messages.c.at >= since)
+        mine = (StoredMessage.bot == bot, StoredMessage.persona == label, StoredMessage.at >= since)
         one = self.connection.scalar
         answers = one(select(func.count()).where(*mine)) or 0
-        ids = select(messages.c.conversation_id).where(*mine)
-        judged = (feedback.c.message_id == messages.c.id, *mine)
+        ids = select(StoredMessage.conversation_id).where(*mine)
+        judged = (Judgement.message_id == StoredMessage.id, *mine)
         good, bad = (
-            one(select(func.count()).select_from(feedback).where(*judged, feedback.c.value == value)) or 0
+            one(select(func.count()).select_from(Judgement.table).where(*judged, Judgement.value == value)) or 0
             for value in (1, -1)
         )
         refused = one(
-            select(func.count()).where(*mine, kb_gaps.c.message_id == messages.c.parent, kb_gaps.c.reason == "refused")
+            select(func.count()).where(*mine, GapRow.message_id == StoredMessage.parent, GapRow.reason == "refused")
         )
-        same = [conversations.c[name] == Case.table.c[name] for name in ADDRESS]
+        same = [Conversation.table.c[name] == Case.table.c[name] for name in ADDRESS]
         handed = one(
-            select(func.count(conversations.c.id.distinct())).where(
-                conversations.c.id.in_(ids), *same, Case.waiting_since >= since
+            select(func.count(Conversation.id.distinct())).where(
+                Conversation.id.in_(ids), *same, Case.waiting_since >= since
             )
         )
-        turns = select(messages.c.turn).where(*mine)
-        paid = select(func.sum(usage.c.cost)).where(usage.c.bot == bot, usage.c.turn.in_(turns)).group_by(usage.c.turn)
+        turns = select(StoredMessage.turn).where(*mine)
+        paid = select(func.sum(Expense.cost)).where(Expense.bot == bot, Expense.turn.in_(turns)).group_by(Expense.turn)
         costs = [int(cost) for cost in self.connection.scalars(paid)]
-        count = one(select(func.count(messages.c.conversation_id.distinct())).where(*mine))
+        count = one(select(func.count(StoredMessage.conversation_id.distinct())).where(*mine))
         return VersionFigures(
             label, answers=answers, conversations=count or 0, good=good, bad=bad, refused=refused or 0,
             handed=handed or 0, costs=tuple(costs),
@@ -83,8 +83,8 @@ class PersonaVersions(Repository):
 
     def first_answer(self, bot: int, label: str) -> float:
         """Return when a version has answered first (Unix seconds), 0.0 for never."""
-        here = (messages.c.bot == bot, messages.c.persona == label)
-        return float(self.connection.scalar(select(func.min(messages.c.at)).where(*here)) or 0.0)
+        here = (StoredMessage.bot == bot, StoredMessage.persona == label)
+        return float(self.connection.scalar(select(func.min(StoredMessage.at)).where(*here)) or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +105,16 @@ class VersionFigures:
 
 def read_versions(url: str, bots: Collection[int]) -> Iterator[PersonaVersion]:
     """Read the versions of the personas of these bots by name, the newest first, while the bots may be running."""
-    label = persona_versions.c.key + "@" + persona_versions.c.version
-    answered = and_(messages.c.bot == persona_versions.c.bot, messages.c.persona == label)
-    judged = [
-        func.count(case((feedback.c.value == value, 1))).label(name) for name, value in (("good", 1), ("bad", -1))
-    ]
+    label = PersonaText.key + "@" + PersonaText.version
+    answered = and_(StoredMessage.bot == PersonaText.bot, StoredMessage.persona == label)
+    judged = [func.count(case((Judgement.value == value, 1))).label(name) for name, value in (("good", 1), ("bad", -1))]
     query = (
-        select(*persona_versions.c, func.count(messages.c.id.distinct()).label("answers"), *judged)
-        .join(messages, answered, isouter=True)
-        .join(feedback, feedback.c.message_id == messages.c.id, isouter=True)
-        .where(persona_versions.c.bot.in_(bots))
-        .group_by(*persona_versions.c)
-        .order_by(persona_versions.c.bot, persona_versions.c.key, persona_versions.c.at.desc())
+        select(*PersonaText.table.c, func.count(StoredMessage.id.distinct()).label("answers"), *judged)
+        .join(StoredMessage.table, answered, isouter=True)
+        .join(Judgement.table, Judgement.message_id == StoredMessage.id, isouter=True)
+        .where(PersonaText.bot.in_(bots))
+        .group_by(*PersonaText.table.c)
+        .order_by(PersonaText.bot, PersonaText.key, PersonaText.at.desc())
     )
     with connector(url, writer=False).connect() as connection:
         for row in connection.execute(query):

@@ -2,75 +2,74 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, TypedColumns, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 
+from bot.storage.rows import Col, Query, Row, column, dump_json
 from bot.storage.schema import Id
-from bot.storage.tables.base import declare_table
 
 
-class EvaluationCaseColumns(TypedColumns):
+class StoredCase(Row, table="evaluation_cases", having=(UniqueConstraint("bot", "mark"),)):
     """A case that somebody has added in the chat. `body` is the JSON of a `bot.evaluation.cases.Case`, `mark` its key.
 
     `user` and `chat` are whose words it has, `author` who has added it (0: somebody who was forgotten).
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    chat: Named[int] = Column(sa.BigInteger)
-    user: Named[int] = Column(sa.BigInteger)
-    author: Named[int] = Column(sa.BigInteger)
-    mark: Named[str] = Column(sa.String(16))
-    body: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    bot: Col[int]
+    chat: Col[int]
+    user: Col[int]
+    author: Col[int]
+    mark: Col[str] = column(sa.String(16))
+    body: Col[Mapping[str, Any]] = column(sa.Text, load=json.loads, dump=dump_json)
+    at: Col[float]
 
 
-evaluation_cases = declare_table("evaluation_cases", EvaluationCaseColumns, UniqueConstraint("bot", "mark"))
+CASES = Query(StoredCase, order=[StoredCase.id])
 
 
-class EvaluationRunColumns(TypedColumns):
+class StoredRun(Row, table="evaluation_runs", having=(Index("ix_evaluation_runs_bot", "bot", "at"),)):
     """A run of an evaluation. `name` is "" if it was given none. `options` is JSON: the models and personas that
     answered.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    name: Named[str] = Column(sa.String(48))
-    options: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    bot: Col[int]
+    name: Col[str] = column(sa.String(48))
+    options: Col[Mapping[str, Any]] = column(sa.Text, load=json.loads, dump=dump_json)
+    at: Col[float]
 
 
-evaluation_runs = declare_table("evaluation_runs", EvaluationRunColumns, Index("ix_evaluation_runs_bot", "bot", "at"))
+NEWEST_RUN = Query(StoredRun, order=[StoredRun.id.desc()])
 
 
-class EvaluationResultColumns(TypedColumns):
+class StoredResult(Row, table="evaluation_results", having=(Index("ix_evaluation_results_run", "run_id"),)):
     """What became of a case in a run: the JSON of a `bot.evaluation.results.Result`. `user` and `chat` are whose words
     the case has.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    run_id: Named[int] = Column(Id, sa.ForeignKey("evaluation_runs.id", ondelete="CASCADE"))
-    bot: Named[int] = Column(sa.BigInteger)
-    chat: Named[int] = Column(sa.BigInteger)
-    user: Named[int] = Column(sa.BigInteger)
-    body: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    run_id: Col[int] = column(Id, sa.ForeignKey("evaluation_runs.id", ondelete="CASCADE"))
+    bot: Col[int]
+    chat: Col[int]
+    user: Col[int]
+    body: Col[Mapping[str, Any]] = column(sa.Text, load=json.loads, dump=dump_json)
+    at: Col[float]
 
 
-evaluation_results = declare_table(
-    "evaluation_results", EvaluationResultColumns, Index("ix_evaluation_results_run", "run_id")
-)
+RESULTS = Query(StoredResult, order=[StoredResult.id])
 
 
-class ModelStateColumns(TypedColumns):
+class ModelState(Row, table="model_states"):
     """What was told of a model last: the version that answers under its name ("": none was told), and since when it
     does not answer (Unix seconds; 0: it answers).
     """
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    model: Named[str] = Column(sa.String(200), primary_key=True)
-    version: Named[str] = Column(sa.String(100))
-    down: Named[float] = Column(sa.Float)
-
-
-model_states = declare_table("model_states", ModelStateColumns)
+    bot: Col[int] = column(primary_key=True)
+    model: Col[str] = column(sa.String(200), primary_key=True)
+    version: Col[str] = column(sa.String(100), default="")
+    down: Col[float] = column(default=0.0)

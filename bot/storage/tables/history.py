@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, TypedColumns
+from sqlalchemy import Index
 
-from bot.storage.rows import Col, Query, Row, column
+from bot.storage.rows import AddressCol, Col, Query, Row, address_columns, column
 from bot.storage.schema import Id
-from bot.storage.tables.base import Addressed, declare_table
 
 
-class ConversationColumns(Addressed):
+class Conversation(
+    Row,
+    table="conversations",
+    having=(Index("ix_conversations_address", "bot", "chat", "thread", "connection", "chosen", "id"),),
+):
     """A tree of messages, of which the branch that ends in `head` is shown and goes into prompts.
 
     `/new` begins another conversation at an address. The one with the highest `chosen` (Unix seconds) is the current
     one.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    at: Named[float] = Column(sa.Float)
-    chosen: Named[float] = Column(sa.Float, server_default="0")
-    head: Named[int | None] = Column(sa.BigInteger)
-    title: Named[str] = Column(sa.String(128), server_default="")
-    named_by: Named[str] = Column(sa.String(8), server_default="")  # model, user; "" for no name yet
-    is_pinned: Named[bool] = Column(sa.Boolean, server_default=sa.false())
-    is_archived: Named[bool] = Column(sa.Boolean, server_default=sa.false())
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    address: AddressCol = address_columns()
+    at: Col[float]
+    chosen: Col[float] = column(default=0.0, is_younger=True)
+    head: Col[int | None]
+    title: Col[str] = column(sa.String(128), default="", is_younger=True)
+    named_by: Col[str] = column(sa.String(8), default="", is_younger=True)  # model, user; "" for no name yet
+    is_pinned: Col[bool] = column(sa.Boolean, default=False, is_younger=True)
+    is_archived: Col[bool] = column(sa.Boolean, default=False, is_younger=True)
 
 
-conversations = declare_table(
-    "conversations",
-    ConversationColumns,
-    Index("ix_conversations_address", "bot", "chat", "thread", "connection", "chosen", "id"),
-)
-
-
-class MessageColumns(TypedColumns):
+class StoredMessage(
+    Row,
+    table="messages",
+    having=(
+        sa.UniqueConstraint("conversation_id", "turn", "role"),
+        Index("ix_messages_history", "conversation_id", "id"),
+        Index("ix_messages_versions", "conversation_id", "parent"),
+        Index("ix_messages_place", "bot", "chat", "place"),
+    ),
+):
     """A message of a conversation. An answer is added in the commit that puts it into the outbox.
 
     `parent` is the message before it; messages with one parent are versions of each other. `place` is the transport's
@@ -44,114 +50,91 @@ class MessageColumns(TypedColumns):
     which the model's server remembers the branch that ends in an answer; NULL if it does not, or as something else.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    conversation_id: Named[int] = Column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
-    bot: Named[int] = Column(sa.BigInteger)
-    chat: Named[int] = Column(sa.BigInteger)
-    turn: Named[str] = Column(sa.String(64))
-    role: Named[str] = Column(sa.String(16))
-    parts: Named[str] = Column(sa.Text)
-    ending: Named[str] = Column(sa.String(16))  # of an answer: stop, length, stopped, cut
-    at: Named[float] = Column(sa.Float)
-    parent: Named[int | None] = Column(sa.BigInteger)
-    user: Named[int] = Column(sa.BigInteger, server_default="0")
-    place: Named[int] = Column(sa.BigInteger, server_default="0")
-    model: Named[str] = Column(sa.String(200), server_default="")
-    sources: Named[str] = Column(sa.Text, server_default="[]")
-    request: Named[bytes | None] = Column(sa.LargeBinary)
-    persona: Named[str] = Column(sa.String(64), server_default="")
-    response: Named[str | None] = Column(sa.Text)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    conversation_id: Col[int] = column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    bot: Col[int]
+    chat: Col[int]
+    turn: Col[str] = column(sa.String(64))
+    role: Col[str] = column(sa.String(16))
+    parts: Col[str]
+    ending: Col[str] = column(sa.String(16))  # of an answer: stop, length, stopped, cut
+    at: Col[float]
+    parent: Col[int | None]
+    user: Col[int] = column(default=0, is_younger=True)
+    place: Col[int] = column(default=0, is_younger=True)
+    model: Col[str] = column(sa.String(200), default="", is_younger=True)
+    sources: Col[str] = column(default="[]", is_younger=True)
+    request: Col[bytes | None]
+    persona: Col[str] = column(sa.String(64), default="", is_younger=True)
+    response: Col[str | None]
 
 
-messages = declare_table(
-    "messages",
-    MessageColumns,
-    sa.UniqueConstraint("conversation_id", "turn", "role"),
-    Index("ix_messages_history", "conversation_id", "id"),
-    Index("ix_messages_versions", "conversation_id", "parent"),
-    Index("ix_messages_place", "bot", "chat", "place"),
-)
-
-
-class SummaryColumns(TypedColumns):
+class SummaryRow(Row, table="summaries", having=(sa.UniqueConstraint("conversation_id", "version"),)):
     """A version of the summary of a conversation up to the message `upto`. The newest version counts."""
 
-    id: Named[int] = Column(Id, primary_key=True)
-    conversation_id: Named[int] = Column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
-    version: Named[int] = Column(sa.Integer)
-    text: Named[str] = Column(sa.Text)
-    upto: Named[int] = Column(sa.BigInteger)
-    author: Named[str] = Column(sa.String(8))  # model, user
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    conversation_id: Col[int] = column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    version: Col[int] = column(sa.Integer)
+    text: Col[str]
+    upto: Col[int]
+    author: Col[str] = column(sa.String(8))  # model, user
+    at: Col[float]
 
 
-summaries = declare_table("summaries", SummaryColumns, sa.UniqueConstraint("conversation_id", "version"))
-
-
-class FactColumns(TypedColumns):
+class FactRow(Row, table="facts", having=(Index("ix_facts_conversation", "conversation_id", "id"),)):
     """A fact that was pinned to a conversation and goes into each of its prompts."""
 
-    id: Named[int] = Column(Id, primary_key=True)
-    conversation_id: Named[int] = Column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
-    user: Named[int] = Column(sa.BigInteger)
-    text: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    conversation_id: Col[int] = column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    user: Col[int]
+    text: Col[str]
+    at: Col[float]
 
 
-facts = declare_table("facts", FactColumns, Index("ix_facts_conversation", "conversation_id", "id"))
-
-
-class BlobColumns(TypedColumns):
+class Blob(
+    Row,
+    table="blobs",
+    having=(
+        Index("ix_blobs_chat", "bot", "chat", "id"),
+        Index("ix_blobs_user", "bot", "user", "id"),
+    ),
+):
     """A file that came with a question or was made for an answer."""
 
-    id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    chat: Named[int] = Column(sa.BigInteger)
-    user: Named[int] = Column(sa.BigInteger)
-    mime: Named[str] = Column(sa.String(100))
-    name: Named[str] = Column(sa.String(255))
-    data: Named[bytes] = Column(sa.LargeBinary)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    bot: Col[int]
+    chat: Col[int]
+    user: Col[int]
+    mime: Col[str] = column(sa.String(100))
+    name: Col[str] = column(sa.String(255))
+    data: Col[bytes]
+    at: Col[float]
 
 
-blobs = declare_table(
-    "blobs",
-    BlobColumns,
-    Index("ix_blobs_chat", "bot", "chat", "id"),
-    Index("ix_blobs_user", "bot", "user", "id"),
-)
-
-
-class DocumentColumns(TypedColumns):
+class StoredDocument(Row, table="documents", having=(Index("ix_documents_conversation", "conversation_id", "id"),)):
     """A document that was asked about. Its text is stored in `passages`."""
 
-    id: Named[int] = Column(Id, primary_key=True)
-    conversation_id: Named[int] = Column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
-    turn: Named[str] = Column(sa.String(64))
-    user: Named[int] = Column(sa.BigInteger)
-    name: Named[str] = Column(sa.String(255))
-    pages: Named[int] = Column(sa.Integer)
-    characters: Named[int] = Column(sa.Integer)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    conversation_id: Col[int] = column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    turn: Col[str] = column(sa.String(64))
+    user: Col[int]
+    name: Col[str] = column(sa.String(255))
+    pages: Col[int] = column(sa.Integer)
+    characters: Col[int] = column(sa.Integer)
+    at: Col[float]
 
 
-documents = declare_table("documents", DocumentColumns, Index("ix_documents_conversation", "conversation_id", "id"))
-
-
-class PassageColumns(TypedColumns):
+class DocumentPassage(Row, table="passages", having=(Index("ix_passages_document", "document_id", "id"),)):
     """A piece of a document. `page` counts from 1, `place` names its sheet, slide or chapter; `vector` is float32,
     little endian, NULL if there is none.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    document_id: Named[int] = Column(Id, sa.ForeignKey("documents.id", ondelete="CASCADE"))
-    page: Named[int] = Column(sa.Integer)
-    text: Named[str] = Column(sa.Text)
-    vector: Named[bytes | None] = Column(sa.LargeBinary)
-    place: Named[str] = Column(sa.String(64), server_default="")
-
-
-passages = declare_table("passages", PassageColumns, Index("ix_passages_document", "document_id", "id"))
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    document_id: Col[int] = column(Id, sa.ForeignKey("documents.id", ondelete="CASCADE"))
+    page: Col[int] = column(sa.Integer)
+    text: Col[str]
+    vector: Col[bytes | None]
+    place: Col[str] = column(sa.String(64), default="", is_younger=True)
 
 
 class Judgement(Row, table="feedback", having=[sa.UniqueConstraint("message_id", "user")]):
@@ -172,20 +155,14 @@ class Judgement(Row, table="feedback", having=[sa.UniqueConstraint("message_id",
     at: Col[float]
 
 
-feedback = Judgement.table
-
-
-class PersonaVersionColumns(TypedColumns):
+class PersonaText(Row, table="persona_versions"):
     """A version of a persona that has answered. `text` is its file, `version` the beginning of the text's SHA-256."""
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    key: Named[str] = Column(sa.String(48), primary_key=True)
-    version: Named[str] = Column(sa.String(8), primary_key=True)
-    text: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)  # of its first answer
-
-
-persona_versions = declare_table("persona_versions", PersonaVersionColumns)
+    bot: Col[int] = column(primary_key=True)
+    key: Col[str] = column(sa.String(48), primary_key=True)
+    version: Col[str] = column(sa.String(8), primary_key=True)
+    text: Col[str]
+    at: Col[float]  # of its first answer
 
 
 class SavedTemplate(Row, table="templates", having=[Index("ix_templates_user", "bot", "user", "id")]):

@@ -3,124 +3,103 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, TypedColumns
+from sqlalchemy import Index
 
+from bot.storage.rows import Col, Row, column
 from bot.storage.schema import Id
-from bot.storage.tables.base import declare_table
 
 
-class UserColumns(TypedColumns):
+class KnownUser(Row, table="users"):
     """A user who has written to a bot."""
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    id: Named[int] = Column(sa.BigInteger, primary_key=True)
-    name: Named[str] = Column(sa.String(256))
-    language: Named[str] = Column(sa.String(16))  # as Telegram tells it
-    first_seen: Named[float] = Column(sa.Float)
-    model: Named[str] = Column(sa.String(200), server_default="")
-    timezone: Named[str] = Column(sa.String(64), server_default="")  # IANA name, as the user told
+    bot: Col[int] = column(primary_key=True)
+    id: Col[int] = column(primary_key=True)
+    name: Col[str] = column(sa.String(256))
+    language: Col[str] = column(sa.String(16))  # as Telegram tells it
+    first_seen: Col[float]
+    model: Col[str] = column(sa.String(200), default="", is_younger=True)
+    timezone: Col[str] = column(sa.String(64), default="", is_younger=True)  # IANA name, as the user told
 
 
-users = declare_table("users", UserColumns)
-
-
-class ChatColumns(TypedColumns):
+class KnownChat(Row, table="chats"):
     """A chat and its settings; "" means the default of the operator."""
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    id: Named[int] = Column(sa.BigInteger, primary_key=True)
-    is_private: Named[bool] = Column(sa.Boolean)
-    is_gone: Named[bool] = Column(sa.Boolean)
-    language: Named[str] = Column(sa.String(16))
-    model: Named[str] = Column(sa.String(200))
-    streaming: Named[str] = Column(sa.String(8))
-    first_seen: Named[float] = Column(sa.Float)
-    persona: Named[str] = Column(sa.String(64), server_default="")
-    reasoning: Named[str] = Column(sa.String(8), server_default="")
-    temperature: Named[str] = Column(sa.String(8), server_default="")
-    mirrors: Named[bool] = Column(sa.Boolean, server_default=sa.false())  # voice is answered with voice
-    is_allowed: Named[bool] = Column(sa.Boolean, server_default=sa.false())  # a group that an admin let in
-    notices: Named[str] = Column(sa.String(8), server_default="")  # alone: only who asked sees them
+    bot: Col[int] = column(primary_key=True)
+    id: Col[int] = column(primary_key=True)
+    is_private: Col[bool] = column(sa.Boolean)
+    is_gone: Col[bool] = column(sa.Boolean)
+    language: Col[str] = column(sa.String(16))
+    model: Col[str] = column(sa.String(200))
+    streaming: Col[str] = column(sa.String(8))
+    first_seen: Col[float]
+    persona: Col[str] = column(sa.String(64), default="", is_younger=True)
+    reasoning: Col[str] = column(sa.String(8), default="", is_younger=True)
+    temperature: Col[str] = column(sa.String(8), default="", is_younger=True)
+    mirrors: Col[bool] = column(sa.Boolean, default=False, is_younger=True)  # voice is answered with voice
+    is_allowed: Col[bool] = column(sa.Boolean, default=False, is_younger=True)  # a group that an admin let in
+    notices: Col[str] = column(sa.String(8), default="", is_younger=True)  # alone: only who asked sees them
 
 
-chats = declare_table("chats", ChatColumns)
-
-
-class TopicColumns(TypedColumns):
+class ChatTopic(Row, table="topics"):
     """Settings of one topic of a chat. A column is NULL where the topic follows the chat."""
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    chat: Named[int] = Column(sa.BigInteger, primary_key=True)
-    thread: Named[int] = Column(sa.BigInteger, primary_key=True)
-    model: Named[str | None] = Column(sa.String(200))
-    persona: Named[str | None] = Column(sa.String(64))
-    reasoning: Named[str | None] = Column(sa.String(8))
-    temperature: Named[str | None] = Column(sa.String(8))
-    answers: Named[str] = Column(
-        sa.String(8), server_default=""
+    bot: Col[int] = column(primary_key=True)
+    chat: Col[int] = column(primary_key=True)
+    thread: Col[int] = column(primary_key=True)
+    model: Col[str | None] = column(sa.String(200))
+    persona: Col[str | None] = column(sa.String(64))
+    reasoning: Col[str | None] = column(sa.String(8))
+    temperature: Col[str | None] = column(sa.String(8))
+    answers: Col[str] = column(
+        sa.String(8), default="", is_younger=True
     )  # all: the bot answers every message, not mentions only
 
 
-topics = declare_table("topics", TopicColumns)
-
-
-class MemberColumns(TypedColumns):
+class MembershipRow(Row, table="members"):
     """A member: admin, operator, user, or blocked. Owners stand in the settings or here."""
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    user: Named[int] = Column(sa.BigInteger, primary_key=True)
-    role: Named[str] = Column(sa.String(16))
-    expires: Named[float | None] = Column(sa.Float)
-    by: Named[int] = Column(sa.BigInteger)
-    at: Named[float] = Column(sa.Float)
+    bot: Col[int] = column(primary_key=True)
+    user: Col[int] = column(primary_key=True)
+    role: Col[str] = column(sa.String(16))
+    expires: Col[float | None]
+    by: Col[int]
+    at: Col[float]
 
 
-members = declare_table("members", MemberColumns)
-
-
-class InviteColumns(TypedColumns):
+class InvitationRow(Row, table="invites", having=(sa.UniqueConstraint("bot", "code"),)):
     """A link that lets users in. Only the hash of its code is stored."""
 
-    id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    code: Named[str] = Column(sa.String(64))  # SHA-256, hex
-    role: Named[str] = Column(sa.String(16))
-    uses: Named[int] = Column(sa.Integer)  # that are left
-    expires: Named[float] = Column(sa.Float)
-    member_seconds: Named[float | None] = Column(sa.Float)  # how long those whom it let in may stay
-    by: Named[int] = Column(sa.BigInteger)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    bot: Col[int]
+    code: Col[str] = column(sa.String(64))  # SHA-256, hex
+    role: Col[str] = column(sa.String(16))
+    uses: Col[int] = column(sa.Integer)  # that are left
+    expires: Col[float]
+    member_seconds: Col[float | None]  # how long those whom it let in may stay
+    by: Col[int]
+    at: Col[float]
 
 
-invites = declare_table("invites", InviteColumns, sa.UniqueConstraint("bot", "code"))
-
-
-class ApplicationColumns(TypedColumns):
+class AskedRow(Row, table="applications"):
     """A request to let a user or a group in, decided once by the admins. `subject` is the user's or chat's id."""
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    subject: Named[int] = Column(sa.BigInteger, primary_key=True)
-    name: Named[str] = Column(sa.String(256))
-    state: Named[str] = Column(sa.String(10))  # open, allowed, refused
-    by: Named[int] = Column(sa.BigInteger)
-    at: Named[float] = Column(sa.Float)
+    bot: Col[int] = column(primary_key=True)
+    subject: Col[int] = column(primary_key=True)
+    name: Col[str] = column(sa.String(256))
+    state: Col[str] = column(sa.String(10))  # open, allowed, refused
+    by: Col[int]
+    at: Col[float]
 
 
-applications = declare_table("applications", ApplicationColumns)
-
-
-class AuditColumns(TypedColumns):
+class EntryRow(Row, table="audit", having=(Index("ix_audit_at", "bot", "at"),)):
     """An entry of the audit log: what an owner or an admin did. Rows are never changed, and stay when a user is
     deleted.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    actor: Named[int] = Column(sa.BigInteger)
-    action: Named[str] = Column(sa.String(40))
-    subject: Named[str] = Column(sa.String(80))
-    details: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)
-
-
-audit = declare_table("audit", AuditColumns, Index("ix_audit_at", "bot", "at"))
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    bot: Col[int]
+    actor: Col[int]
+    action: Col[str] = column(sa.String(40))
+    subject: Col[str] = column(sa.String(80))
+    details: Col[str]
+    at: Col[float]

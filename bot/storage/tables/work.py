@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, TypedColumns
+from sqlalchemy import Index
 
+from bot.storage.rows import AddressCol, Col, Row, address_columns, column
 from bot.storage.schema import Id
-from bot.storage.tables.base import Addressed, declare_table
 
 
-class UpdateColumns(TypedColumns):
+class StoredUpdate(
+    Row,
+    table="updates",
+    having=(
+        sa.UniqueConstraint("bot", "update_id"),
+        sa.UniqueConstraint("bot", "once"),
+        Index("ix_updates_open", "bot", "state", "id"),
+    ),
+    sqlite_autoincrement=True,
+):
     """The inbox. `once` is the event's idempotency key: equal if the event comes again under another update id; `raw`
     is emptied when it is done.
 
@@ -17,180 +26,159 @@ class UpdateColumns(TypedColumns):
     or what a process does with a row that it has begun (`inbox.WORKED`, `inbox.OPENED`).
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    update_id: Named[int] = Column(sa.BigInteger)
-    once: Named[str | None] = Column(sa.String(255))
-    raw: Named[str] = Column(sa.Text)
-    state: Named[str] = Column(sa.String(8))  # new, begun, done, dead
-    attempts: Named[int] = Column(sa.Integer)
-    at: Named[float] = Column(sa.Float)
-    reason: Named[str] = Column(sa.String(500))
-    chat: Named[str] = Column(sa.String(160), server_default="")
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    bot: Col[int]
+    update_id: Col[int]
+    once: Col[str | None] = column(sa.String(255))
+    raw: Col[str]
+    state: Col[str] = column(sa.String(8), default="new")  # new, begun, done, dead
+    attempts: Col[int] = column(sa.Integer, default=0)
+    at: Col[float]
+    reason: Col[str] = column(sa.String(500), default="")
+    chat: Col[str] = column(sa.String(160), default="", is_younger=True)
 
 
-updates = declare_table(
-    "updates",
-    UpdateColumns,
-    sa.UniqueConstraint("bot", "update_id"),
-    sa.UniqueConstraint("bot", "once"),
-    Index("ix_updates_open", "bot", "state", "id"),
-    sqlite_autoincrement=True,  # ids are never used again: a turn is named after the id of its first update
-)
-
-
-class DeliveryColumns(Addressed):
+class StoredDelivery(
+    Row,
+    table="deliveries",
+    having=(
+        sa.UniqueConstraint("bot", "key"),
+        Index("ix_deliveries_open", "bot", "state", "chat", "id"),
+        Index("ix_deliveries_chat", "bot", "chat", "id"),
+        Index("ix_deliveries_of", "bot", "of"),
+    ),
+):
     """A delivery in the outbox: an answer from the moment it is finished until it is sent.
 
     `key` names the turn and the number of the answer in it; `of` is `Outgoing.of`, the turn whose answer it is a
     version of. The bytes of a photo are deleted once it is sent.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    key: Named[str] = Column(sa.String(80))
-    state: Named[str] = Column(sa.String(10))
-    outgoing: Named[str] = Column(sa.Text)
-    photo: Named[bytes | None] = Column(sa.LargeBinary)
-    message_ids: Named[str] = Column(sa.Text)
-    done: Named[int] = Column(sa.Integer)
-    marker: Named[int] = Column(sa.BigInteger)
-    attempts: Named[int] = Column(sa.Integer)
-    due: Named[float] = Column(sa.Float)
-    at: Named[float] = Column(sa.Float)
-    reason: Named[str] = Column(sa.String(500))
-    of: Named[str] = Column(sa.String(80), server_default="")
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    address: AddressCol = address_columns()
+    key: Col[str] = column(sa.String(80))
+    state: Col[str] = column(sa.String(10))
+    outgoing: Col[str]
+    photo: Col[bytes | None]
+    message_ids: Col[str] = column(default="[]")
+    done: Col[int] = column(sa.Integer, default=0)
+    marker: Col[int] = column(default=0)
+    attempts: Col[int] = column(sa.Integer, default=0)
+    due: Col[float] = column(default=0.0)
+    at: Col[float]
+    reason: Col[str] = column(sa.String(500), default="")
+    of: Col[str] = column(sa.String(80), default="", is_younger=True)
 
 
-deliveries = declare_table(
-    "deliveries",
-    DeliveryColumns,
-    sa.UniqueConstraint("bot", "key"),
-    Index("ix_deliveries_open", "bot", "state", "chat", "id"),
-    Index("ix_deliveries_chat", "bot", "chat", "id"),
-    Index("ix_deliveries_of", "bot", "of"),
-)
-
-
-class PlacedColumns(TypedColumns):
+class Placed(Row, table="placed", having=(Index("ix_placed_delivery", "delivery"),), sqlite_with_rowid=False):
     """Which messages of the chat a delivery stands in, or has stood in. One message can have several rows, because a
     later delivery may be written over an earlier one.
     """
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    connection: Named[str] = Column(sa.String(128), primary_key=True)
-    chat: Named[int] = Column(sa.BigInteger, primary_key=True)
-    only: Named[int] = Column(sa.BigInteger, primary_key=True)
-    message: Named[int] = Column(sa.BigInteger, primary_key=True)
-    delivery: Named[int] = Column(Id, sa.ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
+    bot: Col[int] = column(primary_key=True)
+    connection: Col[str] = column(sa.String(128), primary_key=True)
+    chat: Col[int] = column(primary_key=True)
+    only: Col[int] = column(primary_key=True)
+    message: Col[int] = column(primary_key=True)
+    delivery: Col[int] = column(Id, sa.ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
 
 
-placed = declare_table("placed", PlacedColumns, Index("ix_placed_delivery", "delivery"), sqlite_with_rowid=False
-)  # fmt: skip
-
-
-class OperationColumns(Addressed):
+class OperationRow(
+    Row,
+    table="operations",
+    having=(
+        sa.UniqueConstraint("bot", "turn"),
+        Index("ix_operations_open", "bot", "state"),
+    ),
+):
     """An operation of a service that takes minutes. Its id is stored before it is first polled."""
 
-    id: Named[int] = Column(Id, primary_key=True)
-    kind: Named[str] = Column(sa.String(16))
-    turn: Named[str] = Column(sa.String(64))
-    user: Named[int] = Column(sa.BigInteger)
-    request: Named[str] = Column(sa.Text)
-    state: Named[str] = Column(sa.String(12))  # asked, submitting, running, done, failed
-    operation: Named[str] = Column(sa.String(128))
-    submits: Named[int] = Column(sa.Integer)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    address: AddressCol = address_columns()
+    kind: Col[str] = column(sa.String(16))
+    turn: Col[str] = column(sa.String(64))
+    user: Col[int]
+    request: Col[str]
+    state: Col[str] = column(sa.String(12), default="asked")  # asked, submitting, running, done, failed
+    operation: Col[str] = column(sa.String(128), default="")
+    submits: Col[int] = column(sa.Integer, default=0)
+    at: Col[float]
 
 
-operations = declare_table(
-    "operations",
-    OperationColumns,
-    sa.UniqueConstraint("bot", "turn"),
-    Index("ix_operations_open", "bot", "state"),
-)
-
-
-class JobColumns(Addressed):
+class StoredJob(
+    Row,
+    table="jobs",
+    having=(
+        sa.UniqueConstraint("bot", "kind", "key"),
+        Index("ix_jobs_due", "bot", "due"),
+    ),
+):
     """Work that is due at a time. A job that is done is deleted; one that is to run again gets a later `due`."""
 
-    id: Named[int] = Column(Id, primary_key=True)
-    kind: Named[str] = Column(sa.String(32))
-    key: Named[str] = Column(sa.String(80))
-    payload: Named[str] = Column(sa.Text)
-    due: Named[float] = Column(sa.Float)
-    attempts: Named[int] = Column(sa.Integer)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    address: AddressCol = address_columns()
+    kind: Col[str] = column(sa.String(32))
+    key: Col[str] = column(sa.String(80))
+    payload: Col[str]
+    due: Col[float] = column(default=0.0)
+    attempts: Col[int] = column(sa.Integer, default=0)
 
 
-jobs = declare_table("jobs", JobColumns, sa.UniqueConstraint("bot", "kind", "key"), Index("ix_jobs_due", "bot", "due"))
-
-
-class ProgramKeyColumns(TypedColumns):
+class ProgramKey(Row, table="program_keys"):
     """Idempotency keys of a programmer's code, kept for ever: a message or a job that had one is not made again.
 
     Only the hash of a key is stored, so a row tells nothing of a person.
     """
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    hash: Named[str] = Column(sa.String(64), primary_key=True)
-    at: Named[float] = Column(sa.Float)
+    bot: Col[int] = column(primary_key=True)
+    hash: Col[str] = column(sa.String(64), primary_key=True)
+    at: Col[float]
 
 
-program_keys = declare_table("program_keys", ProgramKeyColumns)
-
-
-class RouterStateColumns(TypedColumns):
+class RouterState(
+    Row,
+    table="router_states",
+    having=(sa.UniqueConstraint(*("bot", "chat", "user", "thread", "connection", "destiny")),),
+):
     """The state and the data (JSON) of a dialogue that a programmer's aiogram routers lead with a user.
 
     `destiny` is aiogram's name for one of several dialogues at a place.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    chat: Named[int] = Column(sa.BigInteger)
-    user: Named[int] = Column(sa.BigInteger)
-    thread: Named[int] = Column(sa.BigInteger)
-    connection: Named[str] = Column(sa.String(64))
-    destiny: Named[str] = Column(sa.String(64))
-    state: Named[str | None] = Column(sa.String(255))
-    data: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    bot: Col[int]
+    chat: Col[int]
+    user: Col[int]
+    thread: Col[int]
+    connection: Col[str] = column(sa.String(64))
+    destiny: Col[str] = column(sa.String(64))
+    state: Col[str | None] = column(sa.String(255))
+    data: Col[str]
+    at: Col[float]
 
 
-router_states = declare_table(
-    "router_states",
-    RouterStateColumns,
-    sa.UniqueConstraint(*("bot", "chat", "user", "thread", "connection", "destiny")),
-)
-
-
-class ButtonColumns(TypedColumns):
+class StoredButton(Row, table="buttons"):
     """The action of a button. Telegram's callback data can be forged, so it is only the random `key` of this row.
 
     `delivery` is the key of the answer below which the button stands: a press below another message does nothing.
     """
 
-    key: Named[str] = Column(sa.String(64), primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    chat: Named[int] = Column(sa.BigInteger)
-    delivery: Named[str] = Column(sa.String(80), server_default="")
-    user: Named[int] = Column(sa.BigInteger)  # 0: anybody in the chat
-    action: Named[str] = Column(sa.String(32))
-    payload: Named[str] = Column(sa.Text)
-    expires: Named[float] = Column(sa.Float, index=True)
+    key: Col[str] = column(sa.String(64), primary_key=True)
+    bot: Col[int]
+    chat: Col[int]
+    delivery: Col[str] = column(sa.String(80), default="", is_younger=True)
+    user: Col[int]  # 0: anybody in the chat
+    action: Col[str] = column(sa.String(32))
+    payload: Col[str]
+    expires: Col[float] = column(index=True)
 
 
-buttons = declare_table("buttons", ButtonColumns)
-
-
-class AwaitedColumns(TypedColumns):
+class AwaitedAnswer(Row, table="awaited"):
     """A question of the bot to a user, whose next message is the answer."""
 
-    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
-    key: Named[str] = Column(sa.String(200), primary_key=True)  # the address
-    user: Named[int] = Column(sa.BigInteger, primary_key=True)
-    action: Named[str] = Column(sa.String(32))
-    payload: Named[str] = Column(sa.Text)
-    expires: Named[float] = Column(sa.Float)
-
-
-awaited = declare_table("awaited", AwaitedColumns)
+    bot: Col[int] = column(primary_key=True)
+    key: Col[str] = column(sa.String(200), primary_key=True)  # the address
+    user: Col[int] = column(primary_key=True)
+    action: Col[str] = column(sa.String(32))
+    payload: Col[str]
+    expires: Col[float]

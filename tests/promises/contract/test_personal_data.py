@@ -22,7 +22,7 @@ from bot.storage.engines.prepared import inserter
 from bot.storage.repositories.prompts import read_versions
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
-from bot.storage.tables.history import Judgement, messages
+from bot.storage.tables.history import Judgement, StoredMessage
 from bot.types import Address
 
 BOT, OTHER = 42, 43
@@ -251,7 +251,7 @@ async def test_answers_and_judgements_are_counted_for_the_version_of_the_persona
     store: Store, database_url: str
 ) -> None:
     label = f"{HERS[0]}@"  # rows of this test have the version ""
-    await store.write(lambda tx: tx.connection.execute(update(messages).values(persona=label)))
+    await store.write(lambda tx: tx.connection.execute(update(StoredMessage.table).values(persona=label)))
     found = {one.label: (one.bot, one.answers, one.good, one.bad) for one in read_versions(database_url, {BOT})}
     assert found == {f"{whose.word}@": (BOT, 0, 0, 0) for whose in ALL if whose.bot == BOT} | {label: (BOT, 4, 4, 0)}
 

@@ -20,6 +20,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from bot.storage.tables.batch import NEWEST_RUN
+
 TRACE, CLOCK, QUESTIONS, ANSWERS, REPORT = "trace", "clock", "questions.jsonl", "answers.jsonl", "report.json"
 BOT = 42
 MODEL = "gemma-3-27b-it"
@@ -113,7 +115,7 @@ async def follow(work: Any) -> None:
     from bot.cli import batch
 
     while True:
-        found = await work.store.read(lambda tx: tx.batches.list_runs(BOT))
+        found = await work.store.read(lambda tx: tx.all(NEWEST_RUN, bot=BOT))
         state = found[0].state if found else ""
         if state in ("", "planned", "canceled"):
             if state == "planned":  # who planned it is dead

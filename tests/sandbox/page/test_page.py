@@ -17,7 +17,6 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Route, expect
 
-from bot.ai import Usage
 from bot.evaluation.cases import Case
 from bot.evaluation.checks import Outcome
 from bot.evaluation.results import Result, grade
@@ -26,8 +25,8 @@ from bot.sandbox.main import Sandbox
 from bot.sandbox.painter import draw
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
 from bot.sandbox.telegram.server_facade import text_of
-from bot.storage.repositories.batch.runs import BatchRequest
 from bot.storage.store import Store, Tx
+from bot.storage.tables.batch import BatchRequest, BatchRun, StoredTuning, VendorStep
 from bot.texts import en
 from tests.sandbox.page.chromium import PATIENCE, find_browser, launched, new_tab, visiting
 from tests.support.forked import forking_python
@@ -455,19 +454,16 @@ async def test_runs_tuned_models_and_what_an_evaluation_has_changed_are_shown(qu
 def seed_runs(tx: Tx, bot: int) -> None:
     """A run that is done, one that the service checks, one that has stopped; a tuned model; two runs of all cases."""
     for name, state in (("old", "done"), ("new", "running"), ("bad", "stopped")):
-        run = tx.batches.add_run(
-            bot, 0, mode="batch", model="gemma", source=f"/x/{name}.csv", digest="", options={}, requests=1,
-            estimate=80_000_000, reason="the key is refused" if name == "bad" else "",
-        )  # fmt: skip
-        tx.batches.add_requests(run, [BatchRequest("h", 1, "{}")])
-        tx.batches.change_run(run, state=state)
-    tx.batches.store_end(1, "h", "answered", "x", usage=Usage(10, 20), cost=500_000)
-    tx.vendor_runs.add_step(2, "t")
-    tx.vendor_runs.change_step(2, state="validating")
-    plain = dict.fromkeys(("token", "kind", "digest", "train", "validation", "system"), "")
-    tx.tunings.add_tuning(
-        bot, **plain, name="shop", base="cls://a", state="completed", verdict="better: 9 of 10", before="{}"
-    )
+        new = BatchRun(bot=bot, mode="batch", model="gemma", source=f"/x/{name}.csv", options={}, requests=1, at=0.0)
+        reason = "the key is refused" if name == "bad" else ""
+        run = tx.add(replace(new, state=state, estimate=80_000_000, reason=reason, at=tx.clock.time())).id
+        tx.add(BatchRequest(run=run, hash="h", place=1, body="{}"))
+    answered = {"state": "answered", "answer": "x", "prompt": 10, "completion": 20, "cost": 500_000}
+    tx.change_all(BatchRequest, answered, run=1)
+    tx.add(VendorStep(run=2, token="t", state="validating"))
+    plain: dict[str, Any] = dict.fromkeys(("token", "kind", "digest", "train", "validation", "system"), "")
+    tuning = StoredTuning(bot=bot, **plain, name="shop", base="cls://a", at=tx.clock.time())
+    tx.add(replace(tuning, state="completed", verdict="better: 9 of 10", before="{}"))
     for answers in (("14 days", "nobody", "here"), ("30 days", "Anna", "here")):
         results = [
             seeded("How long?", answers[0], must="14 days"), seeded("Who?", answers[1], must="Anna"),

@@ -17,15 +17,15 @@ from bot.batch.vendor_runner import STEPS
 from bot.sandbox.ai_studio.validation import InstanceState
 from bot.sandbox.faults import Lasting
 from bot.sandbox.page_tabs import NO_ART, NO_SCOPE, NONE, OF_2025, STUCK
-from bot.storage.repositories.batch import tunings
-from bot.storage.repositories.batch.vendor_runs import OVER
+from bot.storage.tables import batch
+from bot.storage.tables.batch import OVER
 from tests.support.table import table
 
 PAGE = Path(__file__).parents[3] / "bot" / "sandbox" / "page"
 FILES = sorted(PAGE.iterdir())
 MODULES = sorted(PAGE.glob("*.js"))
 STYLES = sorted(PAGE.glob("*.css"))
-STATES = [Path(module.__file__ or "") for module in (vendor_runner, values, tunings)]
+STATES = [Path(module.__file__ or "") for module in (vendor_runner, values, batch)]
 NAMESPACE = "http://www.w3.org/2000/svg"
 
 

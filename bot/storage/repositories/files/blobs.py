@@ -9,12 +9,12 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.history import blobs
+from bot.storage.tables.history import Blob
 from bot.types import Address, Image, Message, Part
 
 MOST_SHOWN = 4  # pictures of a conversation that a model is shown again: each costs it hundreds of tokens
-ADD = Prepared(insert(blobs).returning(blobs.c.id))
-DATA = Prepared(select(blobs.c.data).where(blobs.c.id == bindparam("number")))
+ADD = Prepared(insert(Blob.table).returning(Blob.id))
+DATA = Prepared(select(Blob.data).where(Blob.id == bindparam("number")))
 
 
 class Blobs(Repository):
@@ -34,7 +34,7 @@ class Blobs(Repository):
 
     def delete(self, number: int) -> None:
         """Delete a blob that no message needs."""
-        self.connection.execute(delete(blobs).where(blobs.c.id == number))
+        self.connection.execute(delete(Blob.table).where(Blob.id == number))
 
     def read_bytes(self, number: int) -> bytes | None:
         """Return the bytes of a blob, None if it is gone."""

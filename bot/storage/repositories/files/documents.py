@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, delete, func, insert, select, update
 
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.history import documents, passages
+from bot.storage.tables.history import DocumentPassage, StoredDocument
 
 LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
 PLACE = 20  # characters around a name: brackets, page and blank lines
@@ -50,19 +50,19 @@ class Documents(Repository):
     def prompt_size(self, conversation: int) -> int:
         """Return how many characters all passages take in a prompt, with their headings; 0 for none."""
         query = (
-            select(func.sum(func.length(passages.c.text) + func.length(documents.c.name) + PLACE))
-            .join(documents, documents.c.id == passages.c.document_id)
-            .where(documents.c.conversation_id == conversation)
+            select(func.sum(func.length(DocumentPassage.text) + func.length(StoredDocument.name) + PLACE))
+            .join(StoredDocument.table, StoredDocument.id == DocumentPassage.document_id)
+            .where(StoredDocument.conversation_id == conversation)
         )
         return self.connection.execute(query).scalar_one() or 0
 
     def text_sizes(self, conversation: int) -> tuple[int, int]:
         """Return the characters of all passages of a conversation, and of those without a vector."""
-        length = func.length(passages.c.text)
-        bare = case((passages.c.vector.is_(None), length), else_=0)
+        length = func.length(DocumentPassage.text)
+        bare = case((DocumentPassage.vector.is_(None), length), else_=0)
         query = select(func.coalesce(func.sum(length), 0), func.coalesce(func.sum(bare), 0))
-        query = query.join(documents, documents.c.id == passages.c.document_id).where(
-            documents.c.conversation_id == conversation
+        query = query.join(StoredDocument.table, StoredDocument.id == DocumentPassage.document_id).where(
+            StoredDocument.conversation_id == conversation
         )
         whole, left = self.connection.execute(query).one()
         return int(whole), int(left)
@@ -75,49 +75,56 @@ class Documents(Repository):
         If the earlier one has equal passages nothing changes, because their vectors were paid for.
         """
         name = name[:LONGEST_NAME]
-        same = (documents.c.conversation_id == conversation, documents.c.name == name)
-        for (old,) in self.connection.execute(select(documents.c.id).where(*same)).all():
+        same = (StoredDocument.conversation_id == conversation, StoredDocument.name == name)
+        for (old,) in self.connection.execute(select(StoredDocument.id).where(*same)).all():
             if self._is(old, pieces):
                 return
-            self.connection.execute(delete(passages).where(passages.c.document_id == old))
-            self.connection.execute(delete(documents).where(documents.c.id == old))
+            self.connection.execute(delete(DocumentPassage.table).where(DocumentPassage.document_id == old))
+            self.connection.execute(delete(StoredDocument.table).where(StoredDocument.id == old))
         row = {
             "conversation_id": conversation, "turn": turn, "user": user, "name": name, "pages": pages,
             "characters": sum(len(text) for _, _, text in pieces), "at": self.clock.time(),
         }  # fmt: skip
-        id_ = self.connection.execute(insert(documents).returning(documents.c.id), row).scalar_one()
+        id_ = self.connection.execute(insert(StoredDocument.table).returning(StoredDocument.id), row).scalar_one()
         rows = [
             {"document_id": id_, "page": page, "place": place, "text": text, "vector": None}
             for page, place, text in pieces
         ]
-        self.connection.execute(insert(passages), rows)
+        self.connection.execute(insert(DocumentPassage.table), rows)
 
     def list_documents(self, conversation: int) -> Sequence[Document]:
         """Return the documents of a conversation, oldest first."""
-        query = select(*documents.c["id", "name", "characters"]).where(documents.c.conversation_id == conversation)
-        return [Document(*row) for row in self.connection.execute(query.order_by(documents.c.id))]
+        query = select(*StoredDocument.table.c["id", "name", "characters"]).where(
+            StoredDocument.conversation_id == conversation
+        )
+        return [Document(*row) for row in self.connection.execute(query.order_by(StoredDocument.id))]
 
     def delete_document(self, conversation: int, document: int) -> None:
         """Delete a document of a conversation with its passages."""
-        here = (documents.c.conversation_id == conversation, documents.c.id == document)
-        if self.connection.execute(select(documents.c.id).where(*here)).one_or_none() is not None:
-            self.connection.execute(delete(passages).where(passages.c.document_id == document))
-            self.connection.execute(delete(documents).where(*here))
+        here = (StoredDocument.conversation_id == conversation, StoredDocument.id == document)
+        if self.connection.execute(select(StoredDocument.id).where(*here)).one_or_none() is not None:
+            self.connection.execute(delete(DocumentPassage.table).where(DocumentPassage.document_id == document))
+            self.connection.execute(delete(StoredDocument.table).where(*here))
 
     def _is(self, document: int, pieces: Sequence[tuple[int, str, str]]) -> bool:
-        fields = passages.c["page", "place", "text"]
-        query = select(*fields).where(passages.c.document_id == document).order_by(passages.c.id)
+        fields = DocumentPassage.table.c["page", "place", "text"]
+        query = select(*fields).where(DocumentPassage.document_id == document).order_by(DocumentPassage.id)
         return [tuple(row) for row in self.connection.execute(query)] == list(pieces)
 
     def list_passages(self, conversation: int) -> list[Passage]:
         """Return the passages of all documents of a conversation, in their order."""
         query = (
             select(
-                passages.c.text, passages.c.page, passages.c.vector, documents.c.name, passages.c.id, passages.c.place
+                DocumentPassage.text,
+                DocumentPassage.page,
+                DocumentPassage.vector,
+                StoredDocument.name,
+                DocumentPassage.id,
+                DocumentPassage.place,
             )
-            .join(documents, documents.c.id == passages.c.document_id)
-            .where(documents.c.conversation_id == conversation)
-            .order_by(passages.c.document_id, passages.c.id)
+            .join(StoredDocument.table, StoredDocument.id == DocumentPassage.document_id)
+            .where(StoredDocument.conversation_id == conversation)
+            .order_by(DocumentPassage.document_id, DocumentPassage.id)
         )
         return [
             Passage(text, page, _vector(vector), name=name, id=id_, place=place)
@@ -126,7 +133,11 @@ class Documents(Repository):
 
     def store_vectors(self, vectors: Mapping[int, Sequence[float]]) -> None:
         """Store the vectors of passages, by the ids of the passages."""
-        change = update(passages).where(passages.c.id == bindparam("row")).values(vector=bindparam("found"))
+        change = (
+            update(DocumentPassage.table)
+            .where(DocumentPassage.id == bindparam("row"))
+            .values(vector=bindparam("found"))
+        )
         rows = [{"row": id_, "found": array("f", vector).tobytes()} for id_, vector in vectors.items()]
         if rows:
             self.connection.execute(change, rows)

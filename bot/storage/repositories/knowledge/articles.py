@@ -10,10 +10,10 @@ from sqlalchemy import and_, func, select
 
 from bot.storage.repositories.knowledge.passages import PASSAGE, StoredPassage, stored_passage
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.knowledge import kb_articles, kb_passages, kb_sources, kb_vectors
+from bot.storage.tables.knowledge import PassageRow, SourceArticle, SourceRow, Vector
 
 BATCH = 500  # values of one IN list
-ROW = kb_articles.c[
+ROW = SourceArticle.table.c[
     "id", "source_id", "key", "title", "url", "language", "audience", "validators", "fetched", "changed"
 ]
 
@@ -49,20 +49,20 @@ class Articles(Repository):
 
     def list_articles(self, sources: Collection[int]) -> Sequence[ArticleRow]:
         """Return the articles of these sources, by source and key."""
-        here = (kb_articles.c.source_id.in_(sources), kb_articles.c.version != "")
-        alive = (kb_passages.c.article_id == kb_articles.c.id) & kb_passages.c.ended.is_(None)
-        query = select(*ROW, func.count(kb_passages.c.id).label("passages")).outerjoin(kb_passages, alive)
-        query = query.where(*here).group_by(kb_articles.c.id).order_by(kb_articles.c.source_id, kb_articles.c.key)
+        here = (SourceArticle.source_id.in_(sources), SourceArticle.version != "")
+        alive = (PassageRow.article_id == SourceArticle.id) & PassageRow.ended.is_(None)
+        query = select(*ROW, func.count(PassageRow.id).label("passages")).outerjoin(PassageRow.table, alive)
+        query = query.where(*here).group_by(SourceArticle.id).order_by(SourceArticle.source_id, SourceArticle.key)
         return [made(ArticleRow, row) for row in self.connection.execute(query)]
 
     def count_embedded(self, bot: int, model: str) -> Mapping[int, int]:
         """Return for each source how many of its passages have an embedding of this model."""
         query = (
-            select(kb_passages.c.source_id, func.count())
-            .join(kb_vectors, and_(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model))
-            .where(kb_passages.c.source_id.in_(select(kb_sources.c.id).where(kb_sources.c.bot == bot)))
-            .where(kb_passages.c.ended.is_(None))
-            .group_by(kb_passages.c.source_id)
+            select(PassageRow.source_id, func.count())
+            .join(Vector.table, and_(Vector.sha == PassageRow.sha, Vector.model == model))
+            .where(PassageRow.source_id.in_(select(SourceRow.id).where(SourceRow.bot == bot)))
+            .where(PassageRow.ended.is_(None))
+            .group_by(PassageRow.source_id)
         )
         return dict(self.connection.execute(query).all())
 
@@ -70,7 +70,7 @@ class Articles(Repository):
         """Return the first passage below each heading that is a question, as in an FAQ; at most so many, the oldest
         first.
         """
-        columns = kb_passages.c
+        columns = PassageRow.table.c
         mine = (columns.source_id.in_(list(sources)), columns.ended.is_(None), columns.place.like("%?"))
         first = func.min(columns.id)
         ids = select(first).where(*mine).group_by(columns.article_id, columns.place).order_by(first).limit(most)
@@ -81,7 +81,7 @@ class Articles(Repository):
         """Return the passages of these articles, in the order of their texts."""
         ids, found = sorted(articles), list[StoredPassage]()
         for first in range(0, len(ids), BATCH):
-            some = (kb_passages.c.article_id.in_(ids[first : first + BATCH]), kb_passages.c.ended.is_(None))
-            query = PASSAGE.where(*some).order_by(kb_passages.c.article_id, kb_passages.c.ordinal)
+            some = (PassageRow.article_id.in_(ids[first : first + BATCH]), PassageRow.ended.is_(None))
+            query = PASSAGE.where(*some).order_by(PassageRow.article_id, PassageRow.ordinal)
             found += map(stored_passage, self.connection.execute(query))
         return found

@@ -11,15 +11,15 @@ from sqlalchemy import Row, delete, or_, select, update
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.knowledge.learned import ADDED
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.knowledge import kb_gaps, kb_learned
+from bot.storage.tables.knowledge import GapRow, LearnedRow
 from bot.types import Address
 
 REFUSED, DISLIKED = "refused", "disliked"  # reasons: the sources had no answer, or somebody disliked it;
 PERSON = "person"  # ... or a person was called
 WANTED, TOLD = "wanted", "told"  # states of `tell`
 MOST = 1_000  # gaps of one look
-ANSWERS = select(kb_learned.c.id).where(kb_learned.c.state == ADDED)
-ADD = Prepared(lambda insert: insert(kb_gaps).on_conflict_do_nothing(index_elements=["message_id"]))
+ANSWERS = select(LearnedRow.id).where(LearnedRow.state == ADDED)
+ADD = Prepared(lambda insert: insert(GapRow.table).on_conflict_do_nothing(index_elements=["message_id"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,59 +59,61 @@ class Gaps(Repository):
         """Delete the gap of a message if `reason` is its reason: the question was answered after all, or a 👎 was taken
         back.
         """
-        here = (kb_gaps.c.message_id == message, kb_gaps.c.reason == reason)
-        self.connection.execute(delete(kb_gaps).where(*here))
+        here = (GapRow.message_id == message, GapRow.reason == reason)
+        self.connection.execute(delete(GapRow.table).where(*here))
 
     def list_open(self, bot: int, since: float, hidden: Collection[str] = ()) -> Sequence[Gap]:
         """Return the newest `MOST` gaps since a Unix time that no learned entry answers, oldest first.
 
         Gaps of people in the `hidden` audience groups are left out.
         """
-        query = select(kb_gaps).where(
-            kb_gaps.c.bot == bot, kb_gaps.c.at >= since,
-            or_(kb_gaps.c.learned_id.is_(None), kb_gaps.c.learned_id.not_in(ANSWERS)),
-            kb_gaps.c.audience.not_in(hidden),
+        query = select(GapRow.table).where(
+            GapRow.address.bot == bot, GapRow.at >= since,
+            or_(GapRow.learned_id.is_(None), GapRow.learned_id.not_in(ANSWERS)),
+            GapRow.audience.not_in(hidden),
         )  # fmt: skip
-        found = self.connection.execute(query.order_by(kb_gaps.c.at.desc(), kb_gaps.c.id.desc()).limit(MOST))
+        found = self.connection.execute(query.order_by(GapRow.at.desc(), GapRow.id.desc()).limit(MOST))
         return [_gap(row) for row in found][::-1]
 
     def list_of_messages(self, messages: Collection[int]) -> Sequence[Gap]:
         """Return the gaps of these messages for which no answer was proposed yet, oldest first."""
-        query = select(kb_gaps).where(kb_gaps.c.message_id.in_(messages), kb_gaps.c.learned_id.is_(None))
-        return [_gap(row) for row in self.connection.execute(query.order_by(kb_gaps.c.id))]
+        query = select(GapRow.table).where(GapRow.message_id.in_(messages), GapRow.learned_id.is_(None))
+        return [_gap(row) for row in self.connection.execute(query.order_by(GapRow.id))]
 
     def read_gap(self, bot: int, id_: int) -> Gap | None:
         """Return a gap by its id, None if there is none."""
-        return self._find(_gap, select(kb_gaps).where(kb_gaps.c.bot == bot, kb_gaps.c.id == id_))
+        return self._find(_gap, select(GapRow.table).where(GapRow.address.bot == bot, GapRow.id == id_))
 
     def want_answer(self, message: int) -> bool:
         """Note that the person wants to be told the answer to this message. Returns False if it has no gap, or one that
         was answered.
         """
-        here = (kb_gaps.c.message_id == message, kb_gaps.c.tell != TOLD)
-        return bool(self.connection.execute(update(kb_gaps).where(*here).values(tell=WANTED)).rowcount)
+        here = (GapRow.message_id == message, GapRow.tell != TOLD)
+        return bool(self.connection.execute(update(GapRow.table).where(*here).values(tell=WANTED)).rowcount)
 
     def list_wanted(self, bot: int, generation: int) -> Sequence[Gap]:
         """Return the gaps whose people want to be told, and that were not tried again since the knowledge base got to
         this generation.
         """
-        query = select(kb_gaps).where(kb_gaps.c.bot == bot, kb_gaps.c.tell == WANTED, kb_gaps.c.checked < generation)
-        return [_gap(row) for row in self.connection.execute(query.order_by(kb_gaps.c.id))]
+        query = select(GapRow.table).where(
+            GapRow.address.bot == bot, GapRow.tell == WANTED, GapRow.checked < generation
+        )
+        return [_gap(row) for row in self.connection.execute(query.order_by(GapRow.id))]
 
     def look_again(self, bot: int) -> None:
         """Let all gaps whose people want to be told be tried again, even if the knowledge base has not changed since
         the last time.
         """
-        here = (kb_gaps.c.bot == bot, kb_gaps.c.tell == WANTED)
-        self.connection.execute(update(kb_gaps).where(*here).values(checked=-1))
+        here = (GapRow.address.bot == bot, GapRow.tell == WANTED)
+        self.connection.execute(update(GapRow.table).where(*here).values(checked=-1))
 
     def change_gap(self, id_: int, **values: Any) -> None:
         """Set columns of a gap."""
-        self.connection.execute(update(kb_gaps).where(kb_gaps.c.id == id_).values(**values))
+        self.connection.execute(update(GapRow.table).where(GapRow.id == id_).values(**values))
 
     def close(self, ids: Collection[int], learned: int) -> None:
         """Note that these gaps are answered by a learned entry."""
-        self.connection.execute(update(kb_gaps).where(kb_gaps.c.id.in_(ids)).values(learned_id=learned))
+        self.connection.execute(update(GapRow.table).where(GapRow.id.in_(ids)).values(learned_id=learned))
 
 
 def _gap(row: Row[Any]) -> Gap:

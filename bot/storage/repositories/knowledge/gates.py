@@ -11,9 +11,9 @@ from sqlalchemy import delete, select
 from bot.storage.engines.prepared import insert_or_update
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.knowledge import kb_gates
+from bot.storage.tables.knowledge import StoredGate
 
-STORE = insert_or_update(kb_gates, ("bot", "model"), ("gate", "at"))
+STORE = insert_or_update(StoredGate.table, ("bot", "model"), ("gate", "at"))
 
 
 class Gates(Repository):
@@ -22,7 +22,7 @@ class Gates(Repository):
     def list_gates(self, bot: int) -> Mapping[str, str]:
         """Return the gates of a bot as JSON, by their models."""
         return dict(
-            self.connection.execute(select(kb_gates.c.model, kb_gates.c.gate).where(kb_gates.c.bot == bot)).all()
+            self.connection.execute(select(StoredGate.model, StoredGate.gate).where(StoredGate.bot == bot)).all()
         )
 
     def store_gate(self, bot: int, model: str, gate: str) -> None:
@@ -33,5 +33,5 @@ class Gates(Repository):
             row = {"bot": bot, "model": model, "gate": gate, "at": self.clock.time()}
             self.execute(STORE, row)
         else:
-            self.connection.execute(delete(kb_gates).where(kb_gates.c.bot == bot, kb_gates.c.model == model))
+            self.connection.execute(delete(StoredGate.table).where(StoredGate.bot == bot, StoredGate.model == model))
         Knowledge(self.connection, self.clock, self.queue).count_up()

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.knowledge import kb_learned
+from bot.storage.tables.knowledge import LearnedRow
 
 PROPOSED, ADDED, DROPPED, WITHDRAWN = "proposed", "added", "dropped", "removed"  # states
 
@@ -40,29 +40,29 @@ class Learned(Repository):
             "bot": entry.bot, "question": entry.question, "answer": entry.answer, "author": entry.author,
             "audience": entry.audience, "state": entry.state, "at": self.clock.time(), "review": entry.review,
         }  # fmt: skip
-        return int(self.connection.execute(insert(kb_learned).returning(kb_learned.c.id), row).scalar_one())
+        return int(self.connection.execute(insert(LearnedRow.table).returning(LearnedRow.id), row).scalar_one())
 
     def read_entry(self, bot: int, id_: int) -> LearnedEntry | None:
         """Return an entry by its id, None if there is none."""
-        query = select(kb_learned).where(kb_learned.c.bot == bot, kb_learned.c.id == id_)
+        query = select(LearnedRow.table).where(LearnedRow.bot == bot, LearnedRow.id == id_)
         return self._find(lambda row: made(LearnedEntry, row), query)
 
     def change_entry(self, id_: int, **values: Any) -> None:
         """Set columns of an entry."""
-        self.connection.execute(update(kb_learned).where(kb_learned.c.id == id_).values(**values))
+        self.connection.execute(update(LearnedRow.table).where(LearnedRow.id == id_).values(**values))
 
     def list_due(self, bot: int, now: float, most: int) -> Sequence[LearnedEntry]:
         """Return entries whose review is due at `now` (Unix seconds), at most `most`, the longest due first."""
-        here = (kb_learned.c.bot == bot, kb_learned.c.state == ADDED, kb_learned.c.review <= now)
-        query = select(kb_learned).where(*here).order_by(kb_learned.c.review, kb_learned.c.id).limit(most)
+        here = (LearnedRow.bot == bot, LearnedRow.state == ADDED, LearnedRow.review <= now)
+        query = select(LearnedRow.table).where(*here).order_by(LearnedRow.review, LearnedRow.id).limit(most)
         return [made(LearnedEntry, row) for row in self.connection.execute(query)]
 
     def list_added(self, bot: int) -> Sequence[LearnedEntry]:
         """Return all entries that the bot answers from."""
-        query = select(kb_learned).where(kb_learned.c.bot == bot, kb_learned.c.state == ADDED)
-        return [made(LearnedEntry, row) for row in self.connection.execute(query.order_by(kb_learned.c.id))]
+        query = select(LearnedRow.table).where(LearnedRow.bot == bot, LearnedRow.state == ADDED)
+        return [made(LearnedEntry, row) for row in self.connection.execute(query.order_by(LearnedRow.id))]
 
     def next_review(self, bot: int) -> float | None:
         """Return when the next review is due (Unix seconds), None without an entry."""
-        query = select(func.min(kb_learned.c.review)).where(kb_learned.c.bot == bot, kb_learned.c.state == ADDED)
+        query = select(func.min(LearnedRow.review)).where(LearnedRow.bot == bot, LearnedRow.state == ADDED)
         return self.connection.scalar(query)

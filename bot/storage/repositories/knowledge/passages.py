@@ -15,14 +15,14 @@ from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple
 
 from bot.storage.engines.prepared import Prepared, insert_or_update
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.history import messages
-from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_quotes, kb_sources, kb_vectors
+from bot.storage.tables.history import StoredMessage
+from bot.storage.tables.knowledge import Generation, PassageRow, Quote, SourceArticle, SourceRow, Vector
 
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
-INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha", "added", "ended"]
+INDEXED = PassageRow.table.c["id", "source_id", "place", "text", "sha", "added", "ended"]
 VECTOR_STORE = "vector-store"  # the kind of what a service searches: its passages are those that were found once
-STORE_VECTOR = Prepared(lambda insert: insert(kb_vectors).on_conflict_do_nothing())
-COUNT_UP = insert_or_update(kb_generation, ["id"], ["number"])
+STORE_VECTOR = Prepared(lambda insert: insert(Vector.table).on_conflict_do_nothing())
+COUNT_UP = insert_or_update(Generation.table, ["id"], ["number"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,8 @@ class Knowledge(Repository):
 
     def list_validators(self, source: int) -> Mapping[str, Mapping[str, str]]:
         """Return the validators of each article that a source has now, by its key."""
-        query = select(kb_articles.c.key, kb_articles.c.validators)
-        query = query.where(kb_articles.c.source_id == source, kb_articles.c.version != "")
+        query = select(SourceArticle.key, SourceArticle.validators)
+        query = query.where(SourceArticle.source_id == source, SourceArticle.version != "")
         return {key: json.loads(validators) for key, validators in self.connection.execute(query)}
 
     def store_article(self, source: int, article: Article, passages: Sequence[NewPassage]) -> Replaced:
@@ -146,10 +146,10 @@ class Knowledge(Repository):
         id_, old_version = self._put_article(source, article)
         if old_version == article.version:
             return Replaced()
-        here = and_(kb_passages.c.article_id == id_, kb_passages.c.ended.is_(None))
-        columns = kb_passages.c["id", "sha", "sentences", "ordinal", "page", "anchor"]
+        here = and_(PassageRow.article_id == id_, PassageRow.ended.is_(None))
+        columns = PassageRow.table.c["id", "sha", "sentences", "ordinal", "page", "anchor"]
         old: dict[tuple[bytes, bytes], list[Row[Any]]] = {}
-        for row in self.connection.execute(select(*columns).where(here).order_by(kb_passages.c.ordinal)):
+        for row in self.connection.execute(select(*columns).where(here).order_by(PassageRow.ordinal)):
             old.setdefault((bytes(row.sha), bytes(row.sentences)), []).append(row)
         generation = self.count_up()
         new = []
@@ -158,7 +158,7 @@ class Knowledge(Repository):
             if equal := old.get((passage.sha, passage.sentences)):
                 kept = equal.pop(0)
                 if (kept.ordinal, kept.page, kept.anchor) != tuple(about.values()):
-                    self.connection.execute(update(kb_passages).where(kb_passages.c.id == kept.id).values(**about))
+                    self.connection.execute(update(PassageRow.table).where(PassageRow.id == kept.id).values(**about))
                 continue
             new.append({
                 "source_id": source, "article_id": id_, "place": passage.place, "text": passage.text,
@@ -167,7 +167,7 @@ class Knowledge(Repository):
         gone = [row.id for rows in old.values() for row in rows]
         self._end(gone, generation)
         if new:
-            self.connection.execute(insert(kb_passages), new)
+            self.connection.execute(insert(PassageRow.table), new)
         return Replaced(len(new), len(gone))
 
     def add_passages(self, source: int, article: Article, passages: Sequence[NewPassage]) -> None:
@@ -175,14 +175,14 @@ class Knowledge(Repository):
         they are.
         """
         generation = self.count_up()  # first: two workers that have found the same wait for each other here
-        here = and_(kb_articles.c.source_id == source, kb_articles.c.key == article.key, kb_articles.c.version != "")
-        id_ = self.connection.scalar(select(kb_articles.c.id).where(here)) or self._put_article(source, article)[0]
+        here = and_(SourceArticle.source_id == source, SourceArticle.key == article.key, SourceArticle.version != "")
+        id_ = self.connection.scalar(select(SourceArticle.id).where(here)) or self._put_article(source, article)[0]
         known = self.list_by_sha(source, article.key)
         new = [one for one in {one.sha: one for one in passages}.values() if one.sha not in known]
         if not new:
             return
         last = self.connection.scalar(
-            select(func.max(kb_passages.c.ordinal)).where(kb_passages.c.article_id == id_)
+            select(func.max(PassageRow.ordinal)).where(PassageRow.article_id == id_)
         )  # fmt: skip
         first = 0 if last is None else last + 2  # what stands between two pieces is not known
         rows = [
@@ -193,31 +193,31 @@ class Knowledge(Repository):
             }
             for ordinal, one in enumerate(new, first)
         ]  # fmt: skip
-        self.connection.execute(insert(kb_passages), rows)
+        self.connection.execute(insert(PassageRow.table), rows)
 
     def list_by_sha(self, source: int, key: str) -> Mapping[bytes, int]:
         """Return the ids of the passages that an article has now, by the keys of their embeddings (`Piece.sha`)."""
         query = (
-            select(kb_passages.c.sha, kb_passages.c.id)
-            .join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
-            .where(kb_articles.c.source_id == source, kb_articles.c.key == key, kb_passages.c.ended.is_(None))
+            select(PassageRow.sha, PassageRow.id)
+            .join(SourceArticle.table, SourceArticle.id == PassageRow.article_id)
+            .where(SourceArticle.source_id == source, SourceArticle.key == key, PassageRow.ended.is_(None))
         )
         return {bytes(sha): id_ for sha, id_ in self.connection.execute(query)}
 
     def mark_seen(self, source: int, seen: Mapping[str, Mapping[str, str]]) -> None:
         """Note that a sync found these articles unchanged; store the validators that it got."""
         for key, validators in seen.items():
-            here = and_(kb_articles.c.source_id == source, kb_articles.c.key == key)
+            here = and_(SourceArticle.source_id == source, SourceArticle.key == key)
             values = {"fetched": self.clock.time(), "validators": json.dumps(validators)}
-            self.connection.execute(update(kb_articles).where(here).values(**values))
+            self.connection.execute(update(SourceArticle.table).where(here).values(**values))
 
     def count_passages(self, source: int, of: Collection[str] = ()) -> tuple[int, int]:
         """Return how many passages a source has now, and how many of them belong to the articles with the keys `of`."""
         query = (
-            select(kb_articles.c.key, func.count())
-            .join(kb_passages, kb_passages.c.article_id == kb_articles.c.id)
-            .where(kb_articles.c.source_id == source, kb_passages.c.ended.is_(None))
-            .group_by(kb_articles.c.key)
+            select(SourceArticle.key, func.count())
+            .join(PassageRow.table, PassageRow.article_id == SourceArticle.id)
+            .where(SourceArticle.source_id == source, PassageRow.ended.is_(None))
+            .group_by(SourceArticle.key)
         )
         counts = dict(self.connection.execute(query).all())
         return sum(counts.values()), sum(count for key, count in counts.items() if key in of)
@@ -231,16 +231,18 @@ class Knowledge(Repository):
         generation = self.count_up()
         for first in range(0, len(keys), BATCH):
             some = keys[first : first + BATCH]
-            ids = select(kb_articles.c.id).where(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
-            alive = and_(kb_passages.c.article_id.in_(ids), kb_passages.c.ended.is_(None))
-            self.connection.execute(update(kb_passages).where(alive).values(ended=generation, until=self.clock.time()))
-            gone = and_(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
-            self.connection.execute(update(kb_articles).where(gone).values(version="", validators="{}"))
+            ids = select(SourceArticle.id).where(SourceArticle.source_id == source, SourceArticle.key.in_(some))
+            alive = and_(PassageRow.article_id.in_(ids), PassageRow.ended.is_(None))
+            self.connection.execute(
+                update(PassageRow.table).where(alive).values(ended=generation, until=self.clock.time())
+            )
+            gone = and_(SourceArticle.source_id == source, SourceArticle.key.in_(some))
+            self.connection.execute(update(SourceArticle.table).where(gone).values(version="", validators="{}"))
 
     def _put_article(self, source: int, article: Article) -> tuple[int, str]:
         """Store the row of an article; return its id and the version that it had before, "" for none."""
-        here = and_(kb_articles.c.source_id == source, kb_articles.c.key == article.key)
-        old = self.connection.execute(select(*kb_articles.c["id", "version"]).where(here)).one_or_none()
+        here = and_(SourceArticle.source_id == source, SourceArticle.key == article.key)
+        old = self.connection.execute(select(*SourceArticle.table.c["id", "version"]).where(here)).one_or_none()
         row = {
             "title": article.title, "url": article.url, "language": article.language, "version": article.version,
             "audience": article.audience,
@@ -248,17 +250,19 @@ class Knowledge(Repository):
         }  # fmt: skip
         if old is None:
             added = {"source_id": source, "key": article.key, **row}
-            return self.connection.execute(insert(kb_articles).returning(kb_articles.c.id), added).scalar_one(), ""
+            return self.connection.execute(
+                insert(SourceArticle.table).returning(SourceArticle.id), added
+            ).scalar_one(), ""
         if old.version == article.version:
             del row["changed"]
-        self.connection.execute(update(kb_articles).where(kb_articles.c.id == old.id).values(**row))
+        self.connection.execute(update(SourceArticle.table).where(SourceArticle.id == old.id).values(**row))
         return old.id, old.version
 
     def _end(self, ids: Sequence[int], generation: int) -> None:
         now = self.clock.time()
         self._in_batches(
             ids,
-            lambda some: update(kb_passages).where(kb_passages.c.id.in_(some)).values(ended=generation, until=now),
+            lambda some: update(PassageRow.table).where(PassageRow.id.in_(some)).values(ended=generation, until=now),
         )
 
     # --- embeddings ---------------------------------------------------------------------------------------------------
@@ -267,12 +271,12 @@ class Knowledge(Repository):
         """Return at most `most` passages without an embedding of this model, by id. Passages of vector stores are left
         out: they need none.
         """
-        embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
+        embedded = exists().where(Vector.sha == PassageRow.sha, Vector.model == model)
         query = (
             select(*INDEXED)
-            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(kb_sources.c.bot == bot, kb_sources.c.kind != VECTOR_STORE, kb_passages.c.ended.is_(None), ~embedded)
-            .order_by(kb_passages.c.id)
+            .join(SourceRow.table, SourceRow.id == PassageRow.source_id)
+            .where(SourceRow.bot == bot, SourceRow.kind != VECTOR_STORE, PassageRow.ended.is_(None), ~embedded)
+            .order_by(PassageRow.id)
             .limit(most)
         )
         return [made(IndexRow, row) for row in self.connection.execute(query)]
@@ -281,13 +285,13 @@ class Knowledge(Repository):
         """Return how many different texts have no embedding of this model, and how many characters they
         have together.
         """
-        embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
-        length = func.length(kb_passages.c.place) + func.length(kb_passages.c.text) + 1
+        embedded = exists().where(Vector.sha == PassageRow.sha, Vector.model == model)
+        length = func.length(PassageRow.place) + func.length(PassageRow.text) + 1
         texts = (
             select(func.max(length).label("length"))
-            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(kb_sources.c.bot == bot, kb_sources.c.kind != VECTOR_STORE, kb_passages.c.ended.is_(None), ~embedded)
-            .group_by(kb_passages.c.sha)
+            .join(SourceRow.table, SourceRow.id == PassageRow.source_id)
+            .where(SourceRow.bot == bot, SourceRow.kind != VECTOR_STORE, PassageRow.ended.is_(None), ~embedded)
+            .group_by(PassageRow.sha)
             .subquery()
         )
         number, size = self.connection.execute(select(func.count(), func.sum(texts.c.length)).select_from(texts)).one()
@@ -303,14 +307,14 @@ class Knowledge(Repository):
 
     def vector_length(self, model: str) -> int | None:
         """Return how many bytes a stored embedding of this model has, None if there is none."""
-        query = select(func.length(kb_vectors.c.data)).where(kb_vectors.c.model == model).limit(1)
+        query = select(func.length(Vector.data)).where(Vector.model == model).limit(1)
         return self.connection.execute(query).scalar_one_or_none()
 
     # --- what the index reads -----------------------------------------------------------------------------------------
 
     def generation(self) -> int:
         """Return the number of the newest change; 0 for an empty knowledge base."""
-        return self.connection.execute(select(kb_generation.c.number)).scalar_one_or_none() or 0
+        return self.connection.execute(select(Generation.number)).scalar_one_or_none() or 0
 
     def count_up(self) -> int:
         """Begin the next generation and return its number.
@@ -328,26 +332,24 @@ class Knowledge(Repository):
         """Return at most `most` passages, ended ones included, ordered by (generation, id); only those after the pair
         `since`.
         """
-        began = tuple_(kb_passages.c.added, kb_passages.c.id)
-        query = (
-            select(*INDEXED).where(began > tuple_(*since)).order_by(kb_passages.c.added, kb_passages.c.id).limit(most)
-        )
+        began = tuple_(PassageRow.added, PassageRow.id)
+        query = select(*INDEXED).where(began > tuple_(*since)).order_by(PassageRow.added, PassageRow.id).limit(most)
         return [made(IndexRow, row) for row in self.connection.execute(query)]
 
     def passages_ended(self, since: int) -> Sequence[int]:
         """Return the ids of passages that have ended after generation `since`."""
-        return self.connection.execute(select(kb_passages.c.id).where(kb_passages.c.ended > since)).scalars().all()
+        return self.connection.execute(select(PassageRow.id).where(PassageRow.ended > since)).scalars().all()
 
     def vectors_added(self, model: str, since: tuple[int, bytes], most: int) -> Sequence[NewVector]:
         """Return at most `most` embeddings with their passages, ordered by (generation, key); only those after the pair
         `since`.
         """
-        began = tuple_(kb_vectors.c.added, kb_vectors.c.sha)
-        new = select(*kb_vectors.c["added", "sha", "data"]).where(kb_vectors.c.model == model, began > tuple_(*since))
-        vectors = new.order_by(kb_vectors.c.added, kb_vectors.c.sha).limit(most).subquery()
+        began = tuple_(Vector.added, Vector.sha)
+        new = select(*Vector.table.c["added", "sha", "data"]).where(Vector.model == model, began > tuple_(*since))
+        vectors = new.order_by(Vector.added, Vector.sha).limit(most).subquery()
         query = (
-            select(*vectors.c["added", "sha", "data"], *kb_passages.c["id", "source_id", "ended"])
-            .outerjoin(kb_passages, kb_passages.c.sha == vectors.c.sha)
+            select(*vectors.c["added", "sha", "data"], *PassageRow.table.c["id", "source_id", "ended"])
+            .outerjoin(PassageRow.table, PassageRow.sha == vectors.c.sha)
             .order_by(vectors.c.added, vectors.c.sha)
         )
         return [_new_vector(row, row.id, row.source_id, row.ended) for row in self.connection.execute(query)]
@@ -356,13 +358,13 @@ class Knowledge(Repository):
         """Return the embeddings of passages that began after generation `since`. Some were bought earlier, for another
         passage with this text.
         """
-        began = kb_passages.c.added > since
+        began = PassageRow.added > since
         # Not one query with a join: SQLite would begin it at all embeddings of the model.
-        known = select(*kb_vectors.c["sha", "added", "data"]).where(
-            kb_vectors.c.model == model, kb_vectors.c.sha.in_(select(kb_passages.c.sha).where(began))
+        known = select(*Vector.table.c["sha", "added", "data"]).where(
+            Vector.model == model, Vector.sha.in_(select(PassageRow.sha).where(began))
         )
         vectors = {bytes(row.sha): row for row in self.connection.execute(known)}
-        passages = self.connection.execute(select(*kb_passages.c["id", "source_id", "ended", "sha"]).where(began))
+        passages = self.connection.execute(select(*PassageRow.table.c["id", "source_id", "ended", "sha"]).where(began))
         return [
             _new_vector(vectors[bytes(row.sha)], row.id, row.source_id, row.ended)
             for row in passages
@@ -376,10 +378,10 @@ class Knowledge(Repository):
     ) -> Mapping[int, StoredPassage]:
         """Return those of the passages that still stand, belong to these sources, and may be read by these groups."""
         query = PASSAGE.where(
-            kb_passages.c.id.in_(ids),
-            kb_passages.c.source_id.in_(sources),
-            kb_passages.c.ended.is_(None),
-            kb_articles.c.audience.in_(["", *groups]),
+            PassageRow.id.in_(ids),
+            PassageRow.source_id.in_(sources),
+            PassageRow.ended.is_(None),
+            SourceArticle.audience.in_(["", *groups]),
         )
         return {row.id: stored_passage(row) for row in self.connection.execute(query)}
 
@@ -387,7 +389,7 @@ class Knowledge(Repository):
         """Return passages by their ids, also ended ones, whoever may read them: for checks, never to be shown to a
         person.
         """
-        rows = self.connection.execute(PASSAGE.where(kb_passages.c.id.in_(ids)))
+        rows = self.connection.execute(PASSAGE.where(PassageRow.id.in_(ids)))
         return {row.id: stored_passage(row) for row in rows}
 
     def store_quotes(self, message: int, quotes: Sequence[tuple[int, int, int]]) -> None:
@@ -396,15 +398,15 @@ class Knowledge(Repository):
             {"message_id": message, "passage_id": passage, "start": start, "end": end} for passage, start, end in quotes
         ]
         if rows:
-            self.connection.execute(insert(kb_quotes), rows)
+            self.connection.execute(insert(Quote.table), rows)
 
     def list_quoted(self, message: int) -> Sequence[QuotedPassage]:
         """Return the passages that an answer quotes, in the order of its quotes, also those that have ended."""
         query = (
-            PASSAGE.add_columns(kb_passages.c.until, kb_articles.c.audience, kb_quotes.c.start, kb_quotes.c.end)
-            .join(kb_quotes, kb_quotes.c.passage_id == kb_passages.c.id)
-            .where(kb_quotes.c.message_id == message)
-            .order_by(kb_quotes.c.id)
+            PASSAGE.add_columns(PassageRow.until, SourceArticle.audience, Quote.start, Quote.end)
+            .join(Quote.table, Quote.passage_id == PassageRow.id)
+            .where(Quote.message_id == message)
+            .order_by(Quote.id)
         )
         rows: dict[int, list[Row[Any]]] = {}
         for row in self.connection.execute(query):
@@ -421,11 +423,11 @@ class Knowledge(Repository):
         the article ("" for all who may read the source).
         """
         query = (
-            select(kb_quotes.c.message_id, kb_passages.c.source_id, kb_articles.c.audience)
-            .join(messages, messages.c.id == kb_quotes.c.message_id)
-            .join(kb_passages, kb_passages.c.id == kb_quotes.c.passage_id)
-            .join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
-            .where(messages.c.conversation_id == conversation)
+            select(Quote.message_id, PassageRow.source_id, SourceArticle.audience)
+            .join(StoredMessage.table, StoredMessage.id == Quote.message_id)
+            .join(PassageRow.table, PassageRow.id == Quote.passage_id)
+            .join(SourceArticle.table, SourceArticle.id == PassageRow.article_id)
+            .where(StoredMessage.conversation_id == conversation)
             .distinct()
         )
         found: dict[int, set[tuple[int, str]]] = {}
@@ -435,7 +437,7 @@ class Knowledge(Repository):
 
     def has_quotes(self, message: int) -> bool:
         """Return whether a message is an answer that quotes the knowledge base."""
-        return bool(self.connection.scalar(select(exists().where(kb_quotes.c.message_id == message))))
+        return bool(self.connection.scalar(select(exists().where(Quote.message_id == message))))
 
     def read_neighbour(self, passage: StoredPassage, step: int) -> StoredPassage | None:
         """Return the passage that stands `step` places after this one in its article, None where there is none."""
@@ -450,14 +452,14 @@ class Knowledge(Repository):
 
 
 PASSAGE = select(
-    *kb_passages.c["id", "source_id", "article_id", "ordinal", "place", "page", "anchor", "text", "sentences"],
-    *kb_articles.c["title", "url", "changed"],
-).join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
+    *PassageRow.table.c["id", "source_id", "article_id", "ordinal", "place", "page", "anchor", "text", "sentences"],
+    *SourceArticle.table.c["title", "url", "changed"],
+).join(SourceArticle.table, SourceArticle.id == PassageRow.article_id)
 NEIGHBOUR = Prepared(
     PASSAGE.where(
-        kb_passages.c.article_id == bindparam("article"),
-        kb_passages.c.ordinal == bindparam("ordinal"),
-        kb_passages.c.ended.is_(None),
+        PassageRow.article_id == bindparam("article"),
+        PassageRow.ordinal == bindparam("ordinal"),
+        PassageRow.ended.is_(None),
     )
 )
 

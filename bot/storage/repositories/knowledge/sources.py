@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, insert, select, update
 
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE, Knowledge
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.knowledge import kb_articles, kb_passages, kb_sources
+from bot.storage.tables.knowledge import PassageRow, SourceArticle, SourceRow
 
 EVERYONE = "everyone"
 REMOVED = "removed"
@@ -46,55 +46,53 @@ class Sources(Repository):
             "options": json.dumps(source.options, ensure_ascii=False), "every": source.every,
             "audience": json.dumps(source.audience, ensure_ascii=False), "added": self.clock.time(),
         }  # fmt: skip
-        return int(self.connection.execute(insert(kb_sources).returning(kb_sources.c.id), row).scalar_one())
+        return int(self.connection.execute(insert(SourceRow.table).returning(SourceRow.id), row).scalar_one())
 
     def list_sources(self, bot: int) -> Sequence[KnowledgeSource]:
         """Return all sources of a bot by their names."""
-        query = (
-            select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.state != REMOVED).order_by(kb_sources.c.name)
-        )
+        query = select(SourceRow.table).where(SourceRow.bot == bot, SourceRow.state != REMOVED).order_by(SourceRow.name)
         return [_source(row) for row in self.connection.execute(query)]
 
     def list_ids(self, bot: int) -> Mapping[int, bool]:
         """Return for each source of a bot, removed ones included, whether its passages have embeddings."""
-        query = select(kb_sources.c.id, kb_sources.c.kind != VECTOR_STORE).where(kb_sources.c.bot == bot)
+        query = select(SourceRow.id, SourceRow.kind != VECTOR_STORE).where(SourceRow.bot == bot)
         return {id_: bool(embedded) for id_, embedded in self.connection.execute(query)}
 
     def find_source(self, bot: int, name: str) -> KnowledgeSource | None:
         """Return the source of this name, None where there is none."""
-        query = select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.name == name)
+        query = select(SourceRow.table).where(SourceRow.bot == bot, SourceRow.name == name)
         return self._find(_source, query)
 
     def read_source(self, id_: int) -> KnowledgeSource | None:
         """Return a source by its id, None where it was removed."""
-        return self._find(_source, select(kb_sources).where(kb_sources.c.id == id_, kb_sources.c.state != REMOVED))
+        return self._find(_source, select(SourceRow.table).where(SourceRow.id == id_, SourceRow.state != REMOVED))
 
     def change_source(self, id_: int, **values: Any) -> None:
         """Set columns of a source; `options` and `audience` are stored as JSON."""
         for name in ("options", "audience"):
             if name in values:
                 values[name] = json.dumps(values[name], ensure_ascii=False)
-        self.connection.execute(update(kb_sources).where(kb_sources.c.id == id_).values(**values))
+        self.connection.execute(update(SourceRow.table).where(SourceRow.id == id_).values(**values))
 
     def add_paid(self, paid: Mapping[int, int]) -> None:
         """Add amounts in millionths, by the id of the source, to what the embeddings of sources have cost so far."""
         for id_, amount in paid.items():
-            self.change_source(id_, paid=kb_sources.c.paid + amount)
+            self.change_source(id_, paid=SourceRow.paid + amount)
 
     def remove_source(self, id_: int) -> None:
         """End all passages of a source and free its name. The rows stay as long as answers may quote them."""
-        articles = select(kb_articles.c.key).where(kb_articles.c.source_id == id_)
+        articles = select(SourceArticle.key).where(SourceArticle.source_id == id_)
         passages = Knowledge(self.connection, self.clock, self.queue)
         passages.end_articles(id_, list(self.connection.execute(articles).scalars()))
         self.change_source(id_, state=REMOVED, name=f"{REMOVED}/{id_}")
 
     def sizes(self, bot: int) -> Mapping[int, tuple[int, int]]:
         """Return for each source how many articles and passages it has now."""
-        of_bot = select(kb_sources.c.id).where(kb_sources.c.bot == bot)
+        of_bot = select(SourceRow.id).where(SourceRow.bot == bot)
         query = (
-            select(kb_passages.c.source_id, func.count(kb_passages.c.article_id.distinct()), func.count())
-            .where(kb_passages.c.source_id.in_(of_bot), kb_passages.c.ended.is_(None))
-            .group_by(kb_passages.c.source_id)
+            select(PassageRow.source_id, func.count(PassageRow.article_id.distinct()), func.count())
+            .where(PassageRow.source_id.in_(of_bot), PassageRow.ended.is_(None))
+            .group_by(PassageRow.source_id)
         )
         return {source: (articles, passages) for source, articles, passages in self.connection.execute(query)}
 

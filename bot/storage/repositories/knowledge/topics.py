@@ -11,13 +11,13 @@ from sqlalchemy import Executable, Row, delete, func, insert, inspect, select
 from bot.storage.engines.dialects import connector
 from bot.storage.engines.prepared import insert_or_update
 from bot.storage.repositories.mapping import Repository, load_parts, made
-from bot.storage.tables.history import messages
-from bot.storage.tables.knowledge import topic_choices, topic_samples
+from bot.storage.tables.history import StoredMessage
+from bot.storage.tables.knowledge import TopicChoiceRow, TopicSample
 from bot.types import Text
 
 MOST_SAMPLES = 200  # of a topic
 CHOSEN = ("topic", "score", "way", "rivals", "flags", "holds", "rival", "wins")
-KEEP = insert_or_update(topic_choices, ("question_id",), CHOSEN)
+KEEP = insert_or_update(TopicChoiceRow.table, ("question_id",), CHOSEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +45,18 @@ class QuestionTopics(Repository):
 
     def find_choice(self, question: int) -> TopicChoice | None:
         """Return the topic of a question, None where none was chosen."""
-        return self._find(_choice, select(topic_choices).where(topic_choices.c.question_id == question))
+        return self._find(_choice, select(TopicChoiceRow.table).where(TopicChoiceRow.question_id == question))
 
     def find_newest(self, conversation: int) -> TopicChoice | None:
         """Return the topic of the newest question of a conversation that has one."""
-        here = select(topic_choices).where(topic_choices.c.conversation_id == conversation)
-        return self._find(_choice, here.order_by(topic_choices.c.question_id.desc()).limit(1))
+        here = select(TopicChoiceRow.table).where(TopicChoiceRow.conversation_id == conversation)
+        return self._find(_choice, here.order_by(TopicChoiceRow.question_id.desc()).limit(1))
 
     def add_sample(self, bot: int, user: int, topic: str, text: str, mark: str) -> None:
         """Store an example of a topic, in place of an example with these words (`mark` is their hash). If there are too
         many, the oldest is deleted.
         """
-        table = topic_samples
+        table = TopicSample.table
         self.connection.execute(delete(table).where(table.c.bot == bot, table.c.mark == mark))
         row = {"bot": bot, "user": user, "topic": topic, "text": text, "mark": mark, "at": self.clock.time()}
         self.connection.execute(insert(table), row)
@@ -69,13 +69,13 @@ class QuestionTopics(Repository):
 
     def list_samples(self, bot: int) -> Sequence[tuple[str, str]]:
         """Return the corrected examples as (text, topic), oldest first."""
-        table = topic_samples
+        table = TopicSample.table
         query = select(table.c.text, table.c.topic).where(table.c.bot == bot).order_by(table.c.id)
         return [(text, topic) for text, topic in self.connection.execute(query)]
 
     def stamp_of_samples(self, bot: int) -> tuple[object, ...]:
         """Return a value that changes when an example is added or removed."""
-        table = topic_samples
+        table = TopicSample.table
         newest = select(func.count(), func.max(table.c.id), func.max(table.c.at)).where(table.c.bot == bot)
         return tuple(self.connection.execute(newest).one())
 
@@ -83,10 +83,10 @@ class QuestionTopics(Repository):
 def recent_questions(url: str, bots: Collection[int], most: int) -> list[tuple[str, TopicChoice]]:
     """Read the newest questions that have a topic, newest first, while the bots may be running."""
     query = (
-        select(topic_choices, messages.c.parts)
-        .join(messages, messages.c.id == topic_choices.c.question_id)
-        .where(messages.c.bot.in_(bots))
-        .order_by(topic_choices.c.question_id.desc())
+        select(TopicChoiceRow.table, StoredMessage.parts)
+        .join(StoredMessage.table, StoredMessage.id == TopicChoiceRow.question_id)
+        .where(StoredMessage.bot.in_(bots))
+        .order_by(TopicChoiceRow.question_id.desc())
         .limit(most)
     )
     return [(_typed(row.parts), _choice(row)) for row in _recorded(url, query)]
@@ -94,7 +94,7 @@ def recent_questions(url: str, bots: Collection[int], most: int) -> list[tuple[s
 
 def recorded_samples(url: str, bots: Collection[int]) -> list[tuple[str, str, int]]:
     """Read the corrected examples as (text, topic, who asked it), oldest first, while the bots may be running."""
-    table = topic_samples
+    table = TopicSample.table
     columns = (table.c.text, table.c.topic, table.c.user)
     query = select(*columns).where(table.c.bot.in_(bots)).order_by(table.c.id)
     return [(row.text, row.topic, row.user) for row in _recorded(url, query)]
@@ -103,7 +103,7 @@ def recorded_samples(url: str, bots: Collection[int]) -> list[tuple[str, str, in
 def _recorded(url: str, query: Executable) -> Sequence[Row[Any]]:
     """The rows of a database, none where an older version has written it."""
     with connector(url, writer=False).connect() as connection:
-        if not inspect(connection).has_table(topic_samples.name):
+        if not inspect(connection).has_table(TopicSample.table.name):
             return ()
         return connection.execute(query).all()
 

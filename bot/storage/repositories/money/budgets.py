@@ -33,7 +33,7 @@ from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.prepared import Inserter, Prepared
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.spending import reservations, spending
+from bot.storage.tables.spending import DaySpending, Reservation
 from bot.types import Address
 
 DAY = 86_400
@@ -41,8 +41,8 @@ KEPT = 40  # days: a month and some more
 USER, CHAT, BOT = "user", "chat", "bot"
 MONTH = "_month"
 OPEN_BEFORE = Prepared(
-    select(reservations.c.id, reservations.c.kind, reservations.c.turn).where(
-        reservations.c.bot == bindparam("b"), reservations.c.at < bindparam("before")
+    select(Reservation.id, Reservation.kind, Reservation.turn).where(
+        Reservation.bot == bindparam("b"), Reservation.at < bindparam("before")
     )
 )
 PARTS = 16  # rows in which the sum of a bot is kept, so that chats seldom meet at one
@@ -88,13 +88,15 @@ def _sum(table: Any, period: str, *narrower: ColumnElement[bool]) -> ColumnEleme
 ALL = [(scope, period) for period in ("", MONTH) for scope in (USER, CHAT, BOT)]
 SPENT = {
     (scope, period): _sum(
-        spending, period, spending.c.scope == scope,
-        *([] if scope == BOT else [spending.c.subject == _number(scope)]),
+        DaySpending.table, period, DaySpending.scope == scope,
+        *([] if scope == BOT else [DaySpending.subject == _number(scope)]),
     )
     for scope, period in ALL
 }  # fmt: skip
 HELD = {
-    (scope, period): _sum(reservations, period, *([] if scope == BOT else [reservations.c[scope] == bindparam(scope)]))
+    (scope, period): _sum(
+        Reservation.table, period, *([] if scope == BOT else [Reservation.table.c[scope] == bindparam(scope)])
+    )
     for scope, period in ALL
 }
 
@@ -114,17 +116,21 @@ ROW: dict[str, Any] = {
 
 def _reserve(*periods: str) -> ReturningInsert[Any]:
     fits = [_fits(scope, period) for period in periods for scope in (USER, CHAT, BOT)]
-    return insert(reservations).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(reservations.c.id)
+    return (
+        insert(Reservation.table).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(Reservation.id)
+    )
 
 
 RESERVE, RESERVE_MONTH = _reserve(""), _reserve("", MONTH)
-SETTLE = Prepared(delete(reservations).where(reservations.c.id == bindparam("reservation")).returning(reservations))
+SETTLE = Prepared(
+    delete(Reservation.table).where(Reservation.id == bindparam("reservation")).returning(Reservation.table)
+)
 
 
 def _add(insert: Inserter) -> Any:
-    new = insert(spending)
+    new = insert(DaySpending.table)
     return new.on_conflict_do_update(
-        index_elements=spending.primary_key, set_={"amount": spending.c.amount + new.excluded.amount}
+        index_elements=DaySpending.table.primary_key, set_={"amount": DaySpending.amount + new.excluded.amount}
     )
 
 
@@ -172,21 +178,21 @@ class Budgets(Repository):
 
         The reservation counts as made now, so that it is not taken for abandoned.
         """
-        here = reservations.c.id == reservation
-        left = update(reservations).where(here)
-        self.connection.execute(left.values(amount=reservations.c.amount - amount, at=self.clock.time()))
+        here = Reservation.id == reservation
+        left = update(Reservation.table).where(here)
+        self.connection.execute(left.values(amount=Reservation.amount - amount, at=self.clock.time()))
         one = {"bot": bot, "day": self._today(), "kind": "money", "scope": BOT, "subject": 0, "amount": amount}
         self.execute(ADD, one)
 
     def release(self, bot: int, turn: str) -> None:
         """Give back what the reservations of a turn still hold."""
-        left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
+        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.turn == turn)
         for id_ in set(self.connection.scalars(left)):
             self.settle_reservation(id_, 0)
 
     def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
         """Settle in full the reservations of a turn, except those with the ids in `spare`."""
-        left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
+        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.turn == turn)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle_reservation(id_)
 
@@ -210,16 +216,16 @@ class Budgets(Repository):
 
         `scope` says by whom: `USER` or `CHAT`, whose id is `subject`, or the whole bot.
         """
-        query = select(func.coalesce(func.sum(spending.c.amount), 0)).where(
-            spending.c.bot == bot, spending.c.day.in_(self._days() if month else [self._today()]),
-            spending.c.kind == kind, spending.c.scope == scope,
-            *(() if scope == BOT else (spending.c.subject == subject,)),
+        query = select(func.coalesce(func.sum(DaySpending.amount), 0)).where(
+            DaySpending.bot == bot, DaySpending.day.in_(self._days() if month else [self._today()]),
+            DaySpending.kind == kind, DaySpending.scope == scope,
+            *(() if scope == BOT else (DaySpending.subject == subject,)),
         )  # fmt: skip
         return int(self.connection.execute(query).scalar_one())
 
     def delete_old_days(self) -> None:
         """Delete the spending of days that no budget looks at any more."""
-        self.connection.execute(delete(spending).where(spending.c.day < self._today() - KEPT))
+        self.connection.execute(delete(DaySpending.table).where(DaySpending.day < self._today() - KEPT))
 
     def _today(self) -> int:
         """The days (UTC) since 1970."""

@@ -12,10 +12,10 @@ from bot.ai import Usage
 from bot.storage.engines.dialects import whole_part
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.spending import usage
+from bot.storage.tables.spending import Expense
 from bot.types import Address
 
-ADD = Prepared(insert(usage))
+ADD = Prepared(insert(Expense.table))
 DAY = 86_400
 # Modes that count units instead of tokens of a model.
 SPEECH, VOICE, EMBEDDING, SEARCH, TOPIC = "speech", "voice", "embedding", "search", "topic"
@@ -48,13 +48,13 @@ def _sum(what: Any) -> ColumnElement[int]:
 
 COLUMNS = (
     func.count(),
-    _sum(usage.c.prompt + usage.c.completion),
-    _sum(cast(usage.c.mode == "image", Integer)),
-    _sum(usage.c.cost),
-    _sum(usage.c.units),
+    _sum(Expense.prompt + Expense.completion),
+    _sum(cast(Expense.mode == "image", Integer)),
+    _sum(Expense.cost),
+    _sum(Expense.units),
 )
-SERVICE = case((usage.c.mode.in_(SERVICES), usage.c.mode), else_="")
-NAME = case((usage.c.mode.in_(SERVICES), ""), else_=usage.c.model)
+SERVICE = case((Expense.mode.in_(SERVICES), Expense.mode), else_="")
+NAME = case((Expense.mode.in_(SERVICES), ""), else_=Expense.model)
 
 
 class Ledger(Repository):
@@ -75,34 +75,34 @@ class Ledger(Repository):
     def cost_by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
         """Return the cost by model or service since a time, the dearest first. `user` None: of everybody."""
         query = select(NAME, *COLUMNS, SERVICE).where(*_whose(bot, since, user)).group_by(NAME, SERVICE)
-        rows = self.connection.execute(query.order_by(func.sum(usage.c.cost).desc(), func.count().desc()))
+        rows = self.connection.execute(query.order_by(func.sum(Expense.cost).desc(), func.count().desc()))
         return [Line(*row) for row in rows]
 
     def cost_by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
         """Return the cost by day, counted from 1970 in UTC. `user` None: of everybody."""
-        day = whole_part(self.connection, usage.c.at / DAY)
+        day = whole_part(self.connection, Expense.at / DAY)
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
         return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
 
     def cost_of_turn(self, bot: int, turn: str, since: float) -> int:
         """Return what was booked under a turn since a time (Unix seconds), in millionths of the currency."""
-        query = select(_sum(usage.c.cost)).where(*_whose(bot, since, None), usage.c.turn == turn)
+        query = select(_sum(Expense.cost)).where(*_whose(bot, since, None), Expense.turn == turn)
         return int(self.connection.execute(query).scalar_one())
 
     def tokens_by_model(self, bot: int, since: float) -> dict[str, Usage]:
         """Return the tokens that each model was asked and has written since a time, without services."""
-        query = select(usage.c.model, _sum(usage.c.prompt), _sum(usage.c.completion))
+        query = select(Expense.model, _sum(Expense.prompt), _sum(Expense.completion))
         rows = self.connection.execute(
-            query.where(*_whose(bot, since, None), usage.c.mode.not_in(SERVICES)).group_by(usage.c.model)
+            query.where(*_whose(bot, since, None), Expense.mode.not_in(SERVICES)).group_by(Expense.model)
         )
         return {name: Usage(prompt, completion) for name, prompt, completion in rows}
 
     def last_used(self, bot: int, model: str) -> float:
         """Return when a model has answered last (Unix seconds), 0.0 for never."""
-        query = select(func.max(usage.c.at)).where(usage.c.bot == bot, usage.c.model == model)
+        query = select(func.max(Expense.at)).where(Expense.bot == bot, Expense.model == model)
         return float(self.connection.scalar(query) or 0.0)
 
 
 def _whose(bot: int, since: float, user: int | None) -> tuple[ColumnElement[bool], ...]:
-    here = (usage.c.bot == bot, usage.c.at >= since)
-    return here if user is None else (*here, usage.c.user == user)
+    here = (Expense.bot == bot, Expense.at >= since)
+    return here if user is None else (*here, Expense.user == user)

@@ -6,10 +6,10 @@ from sqlalchemy import select
 
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.work import deliveries, program_keys
+from bot.storage.tables.work import ProgramKey, StoredDelivery
 
 # PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
-USE = Prepared(lambda insert: insert(program_keys).on_conflict_do_nothing().returning(program_keys.c.at))
+USE = Prepared(lambda insert: insert(ProgramKey.table).on_conflict_do_nothing().returning(ProgramKey.at))
 
 
 class ProgramKeys(Repository):
@@ -22,11 +22,13 @@ class ProgramKeys(Repository):
 
     def is_used(self, bot: int, hash_: str) -> bool:
         """Return whether the hash of a key is stored."""
-        here = (program_keys.c.bot == bot, program_keys.c.hash == hash_)
-        return self.connection.execute(select(program_keys.c.at).where(*here)).first() is not None
+        here = (ProgramKey.bot == bot, ProgramKey.hash == hash_)
+        return self.connection.execute(select(ProgramKey.at).where(*here)).first() is not None
 
     def find_outcome(self, bot: int, key: str) -> tuple[str, str] | None:
         """Return the state of a delivery, and why it was given up; None for one that is not there (any more)."""
-        query = select(deliveries.c.state, deliveries.c.reason).where(deliveries.c.bot == bot, deliveries.c.key == key)
+        query = select(StoredDelivery.state, StoredDelivery.reason).where(
+            StoredDelivery.address.bot == bot, StoredDelivery.key == key
+        )
         row = self.connection.execute(query).one_or_none()
         return None if row is None else (row.state, row.reason)

@@ -1,1 +1,0 @@
-"""Cases, their runs, and what is known of models: begin with `runs.Evaluations`."""
