@@ -2,22 +2,21 @@
 
 A topic of the messenger is a conversation, and is renamed there, too. Chats without topics have only this list. The
 messenger does not tell that a topic was deleted: outside of the topics their conversations are listed and can go on.
-Begin with `ConversationList.feature`.
+Begin with `ConversationList.chats`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.conversation.helper_model import HelperModel
-from bot.feature import ButtonHandler, Command, Handlers
-from bot.outbox import Choice, as_notice, end_question, finish, finish_asking, finish_turn
+from bot.handlers import Feature, Turn, awaited, command, job, press
+from bot.outbox import Answer, Ask, Choice
 from bot.ports import Reply, Transport
 from bot.prompts.catalog import instruct
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.conversations import LONGEST_TITLE, Listed
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -31,93 +30,71 @@ Where = Mapping[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
-class ConversationList:
+class ConversationList(Feature):
     """/chats and its buttons. Without a `helper_model` a conversation is called by the beginning of its question."""
 
     store: Store
     transport: Transport
     helper_model: HelperModel | None
 
-    def feature(self) -> Handlers:
-        """/chats, the presses `chats.…`, the awaited new title, and the job that has a model give a title."""
-        return Handlers(
-            commands={"/chats": Command(self.chats)},
-            presses={
-                **dict.fromkeys(
-                    ("chats.open", "chats.move", "chats.page", "chats.pin", "chats.archive"), ButtonHandler(self.press)
-                ),
-                "chats.rename": ButtonHandler(self.press_rename),
-                "chats.undo": ButtonHandler(self.press_undo),
-            },
-            awaits={"chats.rename": self.rename},
-            jobs={KIND: self.name},
-        )
+    @command("/chats")
+    def chats(self, tx: Tx, turn: Turn) -> Outgoing:
+        """List the conversations of this chat, or those that contain the words after the command."""
+        return _view(tx, turn, {"page": 0, "words": turn.rest[:100], "archived": False})
 
-    async def chats(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """List the conversations of this chat, or those that contain the words of `rest`."""
-        view = {"page": 0, "words": rest[:100], "archived": False}
-        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _view(tx, incoming, view)))
-
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("chats.open", "chats.move", "chats.page", "chats.pin", "chats.archive")
+    def change(self, tx: Tx, turn: Turn) -> Answer:
         """Open, pin or archive a conversation, or turn the page; then show the list again in the same message.
 
         A conversation of a topic is not opened here before the user has confirmed that it is to be moved.
         """
+        action, what = turn.pressed.name, turn.pressed.payload
+        view = {name: what[name] for name in VIEW}
+        if action == "chats.open" and (elsewhere := _find_elsewhere(tx, turn.address, what)):
+            return Answer(_ask_to_move(tx, turn, view, elsewhere), over=True)
+        CHANGES.get(action, _nothing)(tx, turn.address, what)
+        return Answer(_view(tx, turn, view), over=True)
 
-        def work(tx: Tx) -> None:
-            view = {name: action.payload[name] for name in VIEW}
-            elsewhere = action.name == "chats.open" and _find_elsewhere(tx, incoming.address, action.payload)
-            if elsewhere:
-                finish_turn(tx, incoming, _ask_to_move(tx, incoming, view, elsewhere), over=True)
-                return
-            CHANGES.get(action.name, _nothing)(tx, incoming.address, action.payload)
-            finish_turn(tx, incoming, _view(tx, incoming, view), over=True)
-
-        await finish(self.store, reply, work)
-
-    async def press_rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("chats.rename")
+    def ask_title(self, _tx: Tx, turn: Turn, id: int) -> Ask:
         """Ask the user for the new title of a conversation."""
+        return Ask("chats.rename", turn.say("chats.rename.ask"), id=id)
 
-        def work(tx: Tx) -> None:
-            text = say(incoming.language, "chats.rename.ask")
-            finish_asking(tx, incoming, "chats.rename", text, id=action.payload["id"])
-
-        await finish(self.store, reply, work)
-
-    async def rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """Store the new title, which is the text of `incoming`, and offer to take it back.
+    @awaited("chats.rename")
+    async def rename(self, turn: Turn, _reply: Reply, id: int) -> Callable[[Tx], Answer]:
+        """Store the new title, which is the text of the message, and offer to take it back.
 
         A topic is renamed first, as that may be repeated.
         """
-        title = " ".join(incoming.text.split())[:LONGEST_TITLE]
-        if incoming.address.thread:
-            await self.transport.rename(incoming.address, title)
-        notice = as_notice(incoming, reply)
+        title = " ".join(turn.text.split())[:LONGEST_TITLE]
+        if turn.address.thread:
+            await self.transport.rename(turn.address, title)
 
-        def work(tx: Tx) -> None:
-            end_question(tx, incoming)
-            before = tx.conversations.find_conversation(incoming.address, action.payload["id"])
-            tx.conversations.set_title(action.payload["id"], title, "user")
-            undo = [] if before is None else [_undo(notice, before)]
-            finish_turn(tx, notice, say(incoming.language, "chats.renamed", title=title), choices=undo)
+        def store_title(tx: Tx) -> Answer:
+            before = tx.conversations.find_conversation(turn.address, id)
+            tx.conversations.set_title(id, title, "user")
+            undo = [] if before is None else [_undo(turn, before)]
+            return Answer(turn.say("chats.renamed", title=title), choices=undo, is_notice=True)
 
-        await finish(self.store, reply, work)
-        return True
+        return store_title
 
-    async def press_undo(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("chats.undo")
+    async def rename_back(
+        self, turn: Turn, _reply: Reply, id: int, title: str, by: str, shown: str
+    ) -> Callable[[Tx], Answer]:
         """Give a conversation, and its topic, the title that it had before it was renamed."""
-        before = action.payload
-        if incoming.address.thread:
-            await self.transport.rename(incoming.address, before["shown"])
+        if turn.address.thread:
+            await self.transport.rename(turn.address, shown)
 
-        def work(tx: Tx) -> None:
-            tx.conversations.set_title(before["id"], before["title"], before["by"])
-            finish_turn(tx, incoming, say(incoming.language, "chats.renamed", title=before["shown"]), over=True)
+        def store_title(tx: Tx) -> Answer:
+            tx.conversations.set_title(id, title, by)
+            return Answer(turn.say("chats.renamed", title=shown), over=True)
 
-        await finish(self.store, reply, work)
+        return store_title
 
+    @job(KIND)
     async def name(self, job: Job) -> None:
-        """The job: have a model give the conversation `job.key` a title, once; then rename its topic."""
+        """Have a model give the conversation `job.key` a title, once; then rename its topic."""
         conversation = int(job.key)
 
         def find(tx: Tx) -> tuple[Listed | None, str]:

@@ -15,7 +15,7 @@ from bot.conversation.turn_state import TurnContext
 from bot.knowledge.documents import Documents, most_characters
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
-from bot.outbox import Choice, finish_turn
+from bot.outbox import Answer, Choice, end_turn
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -84,7 +84,7 @@ class AnswerCost:
             tx.outbox.release_messages(incoming.id, incoming.address)
         likely = shown(min(price, self._likely(tx, context, now)))
         sentence = say(context.language, "price.question", price=shown(price), likely=likely)
-        finish_with_price(tx, incoming, sentence, *choices)
+        end_turn(tx, incoming, ask_price(incoming, sentence, *choices))
 
     def _later(self, context: TurnContext, option: ModelOption) -> str:
         """The turn that the asynchronous model could answer at a lower price; "" if there is none."""
@@ -114,10 +114,10 @@ class AnswerCost:
         return usage
 
 
-def finish_with_price(tx: Tx, incoming: Incoming, sentence: str, *choices: Choice) -> None:
-    """End the turn with a `sentence` about a price and the `choices` below it. Nothing is spent yet."""
+def ask_price(incoming: Incoming, sentence: str, *choices: Choice) -> Answer:
+    """A `sentence` about a price with the `choices` below it. Nothing is spent yet."""
     quoted = 0 if incoming.private else incoming.message_id
-    finish_turn(tx, incoming, Outgoing(sentence, plain=True, reply_to=quoted), choices=choices)
+    return Answer(Outgoing(sentence, plain=True, reply_to=quoted), choices=choices)
 
 
 def price_choice(incoming: Incoming, action: str, payload: Mapping[str, Any], **values: str) -> Choice:

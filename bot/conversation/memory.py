@@ -15,13 +15,11 @@ from bot.conversation import branching
 from bot.conversation.helper_model import HelperModel
 from bot.conversation.request import Preview
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Handlers, Section
+from bot.handlers import Feature, Turn, awaited, command, job, press, section
 from bot.llm import prompt
-from bot.outbox import Choice, Effect, Page, end_question, finish, finish_asking, finish_page, finish_turn
-from bot.ports import Reply
+from bot.outbox import Answer, Ask, Choice, Page
 from bot.prompts.catalog import instruct
-from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.conversations import Fact, Summary
+from bot.storage.repositories.memory import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -93,14 +91,17 @@ def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, la
     """Add the job that summarises a conversation if `count`, its messages after the last summary, is high enough."""
     if count >= ENOUGH:
         payload = {
-            "user": last.user, "language": language, "conversation": last.conversation, "tip": last.id,
+            "user": last.user,
+            "language": language,
+            "conversation": last.conversation,
+            "tip": last.id,
             "turn": incoming.id,
-        }  # fmt: skip
+        }
         tx.jobs.add_job(Job(KIND, f"{last.conversation}/{last.id}", incoming.address, payload, due=tx.clock.time()))
 
 
 @dataclass(slots=True, kw_only=True)
-class ConversationMemory:
+class ConversationMemory(Feature):
     """/context, /prompt, /pin and /summary. `preview` builds the next request; without `helper_model` no summaries.
 
     Answers that are `withdrawn`, and their questions, are in no new summary.
@@ -111,34 +112,12 @@ class ConversationMemory:
     preview: Callable[[Tx, Incoming], Preview]
     withdrawn: Withdrawn
 
-    def feature(self) -> Handlers:
-        """The four commands, their buttons, the awaited text of a summary, and the job that summarises."""
-        return Handlers(
-            commands={
-                "/context": Command(self.show),
-                "/prompt": Command(self.prompt),
-                "/pin": Command(self.pin),
-                "/summary": Command(self.summary),
-            },
-            presses={
-                "fact.unpin": ButtonHandler(self.press_unpin),
-                "document.remove": ButtonHandler(self.press_remove),
-                "summary.edit": ButtonHandler(self.press_edit),
-                "summary.undo": ButtonHandler(self.press_older),
-                "summary.redo": ButtonHandler(self.press_newer),
-            },
-            awaits={"summary.edit": self.edited},
-            jobs={KIND: self.summarise},
-            sections={"memory": Section(page=self._page)},
-        )
-
     # --- what is there ------------------------------------------------------------------------------------------------
 
-    async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/context: open a settings panel with what the next request will hold, and its size in tokens."""
-        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
-
-    def _page(self, tx: Tx, incoming: Incoming) -> Page:
+    @command("/context")
+    @section("memory")
+    def show(self, tx: Tx, incoming: Turn) -> Page:
+        """What the next request will hold, and its size in tokens."""
         language, conversation = incoming.language, tx.messages.current_conversation(incoming.address)
         preview = self.preview(tx, incoming)
         context, tokens = preview.context, preview.ratio.tokens
@@ -191,117 +170,83 @@ class ConversationMemory:
         remembered = [*(kept or [say(language, "context.kept.none")]), say(language, "context.kept.how")]
         return Page("\n".join([model, "", *remembered, "", *lines]), rows)
 
-    async def prompt(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/prompt: show the next request to the model word for word, as a file if it is longer than a message."""
+    @command("/prompt")
+    def prompt(self, tx: Tx, turn: Turn) -> Outgoing | str:
+        """Show the next request to the model word for word, as a file if it is longer than a message."""
+        preview = self.preview(tx, turn)
+        text = _as_text(preview)
+        if preview.passages:
+            text += "\n\n" + turn.say("context.passages", tokens=preview.ratio.tokens(preview.passages))
+        if len(text) <= branching.LONGEST:
+            return text
+        file = File(text.encode(), "document", "prompt.txt")
+        said = turn.say("prompt.file", tokens=separated(preview.tokens, turn.language))
+        return Outgoing(said, plain=True, file=file, instead=said)
 
-        def work(tx: Tx) -> None:
-            language, preview = incoming.language, self.preview(tx, incoming)
-            text = _as_text(preview)
-            if preview.passages:
-                text += "\n\n" + say(language, "context.passages", tokens=preview.ratio.tokens(preview.passages))
-            if len(text) <= branching.LONGEST:
-                finish_turn(tx, incoming, text)
-            else:
-                file = File(text.encode(), "document", "prompt.txt")
-                said = say(language, "prompt.file", tokens=separated(preview.tokens, language))
-                finish_turn(tx, incoming, Outgoing(said, plain=True, file=file, instead=said))
-
-        await finish(self.store, reply, work)
-
-    async def press_remove(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("document.remove")
+    def remove_document(self, tx: Tx, turn: Turn, conversation: int, document: int) -> Page:
         """Remove a document from the conversation, and show what is left in the same message."""
-        conversation, document = action.payload["conversation"], action.payload["document"]
-        await self._changed(incoming, reply, lambda tx: tx.documents.delete_document(conversation, document))
+        tx.documents.delete_document(conversation, document)
+        return self.show(tx, turn)
 
     # --- facts --------------------------------------------------------------------------------------------------------
 
-    async def pin(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """/pin: keep the words after the command, or the message it replies to, for all later requests."""
-        language = incoming.language
+    @command("/pin")
+    def pin(self, tx: Tx, turn: Turn) -> str:
+        """Keep the words after the command, or the message it replies to, for all later requests."""
+        said = None if turn.rest else branching.replied(tx, turn.address, turn.reply_to)
+        text = turn.rest or (said.text if said is not None else "")
+        conversation = tx.messages.current_conversation(turn.address)
+        if not text.strip():
+            raise BadInput(turn.say("pin.usage"))
+        if len(text) > LONGEST_FACT:
+            raise BadInput(turn.say("pin.long", limit=LONGEST_FACT, length=len(text)))
+        if len(tx.memory.list_facts(conversation)) >= MOST_FACTS:
+            raise BadInput(turn.say("pin.many", limit=MOST_FACTS))
+        tx.memory.pin_fact(conversation, turn.user.id, text)
+        return turn.say("pin.done")
 
-        def work(tx: Tx) -> None:
-            said = None if rest else branching.replied(tx, incoming.address, incoming.reply_to)
-            text = rest or (said.text if said is not None else "")
-            conversation = tx.messages.current_conversation(incoming.address)
-            if not text.strip():
-                raise BadInput(say(language, "pin.usage"))
-            if len(text) > LONGEST_FACT:
-                raise BadInput(say(language, "pin.long", limit=LONGEST_FACT, length=len(text)))
-            if len(tx.memory.list_facts(conversation)) >= MOST_FACTS:
-                raise BadInput(say(language, "pin.many", limit=MOST_FACTS))
-            tx.memory.pin_fact(conversation, incoming.user.id, text)
-            finish_turn(tx, incoming, say(language, "pin.done"))
-
-        await finish(self.store, reply, work)
-
-    async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("fact.unpin")
+    def unpin(self, tx: Tx, turn: Turn, conversation: int, fact: int) -> Page:
         """Delete a pinned fact, and show what is left in the same message."""
-        conversation, fact = action.payload["conversation"], action.payload["fact"]
-        await self._changed(incoming, reply, lambda tx: tx.memory.unpin_fact(conversation, fact))
+        tx.memory.unpin_fact(conversation, fact)
+        return self.show(tx, turn)
 
     # --- the summary --------------------------------------------------------------------------------------------------
 
-    async def summary(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/summary: show the summary that counts in full, with buttons to its other versions."""
+    @command("/summary")
+    def summary(self, tx: Tx, turn: Turn) -> Answer | str:
+        """Show the summary that counts in full, with buttons to its other versions."""
+        conversation = tx.messages.find_current_conversation(turn.address)
+        if conversation is None or tx.memory.newest_summary(conversation) is None:
+            return turn.say("summary.none", count=ENOUGH)
+        return _in_full(tx, turn, conversation)
 
-        def work(tx: Tx) -> None:
-            conversation = tx.messages.find_current_conversation(incoming.address)
-            if conversation is None or tx.memory.newest_summary(conversation) is None:
-                finish_turn(tx, incoming, say(incoming.language, "summary.none", count=ENOUGH))
-            else:
-                _finish_in_full(tx, incoming, conversation)
-
-        await finish(self.store, reply, work)
-
-    async def press_edit(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("summary.edit")
+    def ask_summary(self, tx: Tx, turn: Turn, conversation: int) -> Ask:
         """Ask the user for the new text of the summary, and show the present text."""
-        language, conversation = incoming.language, action.payload["conversation"]
+        found = tx.memory.newest_summary(conversation)
+        now = found.text if found is not None else ""
+        return Ask("summary.edit", f"{turn.say('summary.edit.ask')}\n\n{now}", conversation=conversation)
 
-        def work(tx: Tx) -> None:
-            found = tx.memory.newest_summary(conversation)
-            now = found.text if found is not None else ""
-            asked = say(language, "summary.edit.ask") + "\n\n" + now
-            finish_asking(tx, incoming, "summary.edit", asked, conversation=conversation)
+    @awaited("summary.edit")
+    def edit_summary(self, tx: Tx, turn: Turn, conversation: int) -> Answer:
+        """Store the message as the user's own version of the summary."""
+        found = tx.memory.newest_summary(conversation)
+        if found is not None:
+            tx.memory.add_summary(conversation, turn.text.strip(), found.upto, "user")
+        undo = Choice(turn.say("ask.undo"), "summary.undo", {"conversation": conversation})
+        return Answer(turn.say("summary.saved"), choices=[undo])
 
-        await finish(self.store, reply, work)
+    @press("summary.undo", "summary.redo")
+    def step(self, tx: Tx, turn: Turn, conversation: int, in_full: bool = False) -> Answer | Page:
+        """Go to the version of the summary before or after the one that counts, and show it in the same message."""
+        tx.memory.step_summary(conversation, -1 if turn.pressed.name == "summary.undo" else 1)
+        return _in_full(tx, turn, conversation) if in_full else self.show(tx, turn)
 
-    async def edited(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """Store the text of `incoming` as the user's own version of the summary. Always True: it is no question."""
-        conversation = action.payload["conversation"]
-
-        def work(tx: Tx) -> None:
-            end_question(tx, incoming)
-            found = tx.memory.newest_summary(conversation)
-            if found is not None:
-                tx.memory.add_summary(conversation, incoming.text.strip(), found.upto, "user")
-            undo = Choice(say(incoming.language, "ask.undo"), "summary.undo", {"conversation": conversation})
-            finish_turn(tx, incoming, say(incoming.language, "summary.saved"), choices=[undo])
-
-        await finish(self.store, reply, work)
-        return True
-
-    async def press_older(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Go back to the version of the summary before the one that counts, and show it in the same message."""
-        await self._step(incoming, reply, action, -1)
-
-    async def press_newer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Go to the version of the summary after the one that counts, and show it in the same message."""
-        await self._step(incoming, reply, action, 1)
-
-    async def _step(self, incoming: Incoming, reply: Reply, action: ButtonPress, step: int) -> None:
-        conversation = action.payload["conversation"]
-
-        def work(tx: Tx) -> None:
-            tx.memory.step_summary(conversation, step)
-            if action.payload.get("in_full"):
-                _finish_in_full(tx, incoming, conversation)
-            else:
-                finish_page(tx, incoming, self._page(tx, incoming))
-
-        await finish(self.store, reply, work)
-
+    @job(KIND)
     async def summarise(self, job: Job) -> None:
-        """The job: summarise the last summary and all messages after it, except the newest `VERBATIM`."""
+        """Summarise the last summary and all messages after it, except the newest `VERBATIM`."""
         conversation, language = int(job.payload["conversation"]), job.payload["language"]
         user = int(job.payload["user"])
         asked = Incoming("", job.address, User(user), private=job.address.chat == user)
@@ -316,20 +261,13 @@ class ConversationMemory:
         if old and self.helper_model is not None:
             upto = old[-1].id
             text = _to_read(before, old)
-            await self.helper_model.ask(
-                job, instruct(language, "summary"), text, SUMMARY_TOKENS,
-                lambda tx, answer: tx.memory.add_summary(conversation, answer, upto, "model") if answer else None,
-            )  # fmt: skip
+
+            def keep(tx: Tx, answer: str) -> None:
+                if answer:
+                    tx.memory.add_summary(conversation, answer, upto, "model")
+
+            await self.helper_model.ask(job, instruct(language, "summary"), text, SUMMARY_TOKENS, keep)
         await self.store.write(lambda tx: tx.jobs.delete_done(job))
-
-    async def _changed(self, incoming: Incoming, reply: Reply, change: Effect) -> None:
-        """Call `change` in a transaction, and show the new state in the message whose button was pressed."""
-
-        def work(tx: Tx) -> None:
-            change(tx)
-            finish_page(tx, incoming, self._page(tx, incoming))
-
-        await finish(self.store, reply, work)
 
 
 def _versions(tx: Tx, language: str, payload: Mapping[str, Any]) -> tuple[list[str], list[Choice]]:
@@ -343,12 +281,12 @@ def _versions(tx: Tx, language: str, payload: Mapping[str, Any]) -> tuple[list[s
     return version, [Choice(say(language, key), key, payload) for key, is_possible in steps.items() if is_possible]
 
 
-def _finish_in_full(tx: Tx, incoming: Incoming, conversation: int) -> None:
-    """End the turn with the whole summary that counts, in the message whose button was pressed if there is one."""
+def _in_full(tx: Tx, turn: Turn, conversation: int) -> Answer:
+    """The whole summary that counts, in the message whose button was pressed if there is one."""
     found = tx.memory.newest_summary(conversation)
-    version, steps = _versions(tx, incoming.language, {"conversation": conversation, "in_full": True})
+    version, steps = _versions(tx, turn.language, {"conversation": conversation, "in_full": True})
     text = "\n\n".join(filter(None, (found.text if found is not None else "", *version)))
-    finish_turn(tx, incoming, text, choices=[steps], over=True)
+    return Answer(text, choices=[steps], over=True)
 
 
 def _as_text(preview: Preview) -> str:

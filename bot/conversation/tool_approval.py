@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from bot.conversation.assistant import Assistant
 from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_start import Approval
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ENDED, Feature, Instead, Turn, press
 from bot.outbox import finish_turn, notice_of, remove_buttons
 from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.store import Tx
+from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.types import Incoming
@@ -23,19 +22,22 @@ VALID = 24 * 3600.0  # seconds in which the user can approve a call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolApproval:
+class ToolApproval(Feature):
     """Records the user's decision on a tool call, and has the assistant continue its answer."""
 
     assistant: Assistant
 
-    def feature(self) -> Handlers:
-        """The presses `act.yes` and `act.no`."""
-        return Handlers(presses={"act.yes": ButtonHandler(self.press), "act.no": ButtonHandler(self.press)})
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self.assistant.store
 
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("act.yes", "act.no")
+    async def decide(self, pressed: Turn, reply: Reply, turn: str) -> Instead:
         """Approve or decline the tool call. Pressed again after the model failed, the button asks the model again."""
-        turn, yes = action.payload["turn"], action.name == "act.yes"
-        await self.assistant.answer_approved(incoming, reply, lambda tx: self._decide(tx, incoming, turn, yes=yes))
+        yes = pressed.pressed.name == "act.yes"
+        await self.assistant.answer_approved(pressed, reply, lambda tx: self._decide(tx, pressed, turn, yes=yes))
+        return ENDED
 
     def _decide(self, tx: Tx, incoming: Incoming, turn: str, *, yes: bool) -> Approval | None:
         """Store the decision in the row of the tool call. None: the turn has ended with a notice instead."""

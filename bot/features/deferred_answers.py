@@ -20,8 +20,8 @@ from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import Ownership, TurnContext
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.extension import Review
-from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.task_list import cancel_choice
+from bot.handlers import Feature, Turn, command, job, press
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
@@ -30,9 +30,8 @@ from bot.knowledge.answer.evidence import restored
 from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
-from bot.outbox import delivery_key, finish, finish_turn
+from bot.outbox import Answer, delivery_key
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.files.documents import Passage
 from bot.storage.repositories.mapping import dump_parts, dump_request, load_parts
 from bot.storage.repositories.operations import Operation
@@ -41,7 +40,7 @@ from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
 from bot.tools.tool import ToolContext
-from bot.types import Address, Button, Incoming, Message, Outgoing, Text, User
+from bot.types import Address, Button, Incoming, Job, Message, Outgoing, Text, User
 
 if TYPE_CHECKING:
     from bot.knowledge.answer.across import Across
@@ -53,11 +52,8 @@ PACE = PollSchedule(PATIENCE, ordering=3600.0, shortest_poll=4.0, longest_poll=1
 
 
 @dataclass(slots=True, kw_only=True)
-class DeferredAnswers:
-    """Takes questions that are to be answered later, and stores each as an operation for the job worker.
-
-    `wake_jobs` is called after a job was added.
-    """
+class DeferredAnswers(Feature):
+    """Takes questions that are to be answered later, and stores each as an operation for the job worker."""
 
     store: Store
     transport: Transport
@@ -66,90 +62,73 @@ class DeferredAnswers:
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
 
-    def feature(self) -> Handlers:
-        """The command /later, its buttons, and the job that follows an operation.
-
-        The button `later` stands below a question that is cheaper to answer later, with the payload {"turn": id}.
-        """
+    @job(KIND)
+    async def follow(self, due: Job) -> None:
+        """Do one step of an operation."""
         runner = OperationRunner(
             store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
         )
-        return Handlers(
-            commands={"/later": Command(self.later)},
-            presses={"later": ButtonHandler(self.press), "later.again": ButtonHandler(self.press_again)},
-            jobs={KIND: runner.follow},
-        )
+        await runner.follow(due)
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    async def later(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/later")
+    async def later(self, turn: Turn, reply: Reply) -> Callable[[Tx], Answer]:
         """Submit the question after the command. Raises `BadInput`, `LimitReached`."""
-        if not rest.strip():
-            raise BadInput(say(incoming.language, "later.usage"))
-        option = self._model_option(incoming)
-        request, context = await self.assistant.deferred_request(incoming, reply, rest)
+        question = turn.rest
+        if not question.strip():
+            raise BadInput(turn.say("later.usage"))
+        option = self._model_option(turn)
+        request, context = await self.assistant.deferred_request(turn, reply, question)
 
-        def ask(tx: Tx) -> dict[str, Any]:
-            conversation = tx.messages.current_conversation(incoming.address)
+        def submit(tx: Tx) -> Answer:
+            conversation = tx.messages.current_conversation(turn.address)
             parent = tx.messages.find_head(conversation)
-            question = _DeferredQuestion(conversation, incoming.id, rest, parent, incoming.message_id)
-            self.assistant.keep_persona(tx, incoming.address.bot, context.persona)
-            return _stored_request(question, option, request, context)
+            asked = _DeferredQuestion(conversation, turn.id, question, parent, turn.message_id)
+            self.assistant.keep_persona(tx, turn.address.bot, context.persona)
+            return self._submit(tx, turn, _stored_request(asked, option, request, context))
 
-        await self._submit(incoming, reply, ask)
+        return submit
 
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Submit the question of an earlier turn to be answered later; the button works once. Raises `BadInput`,
+    @press("later", once=True)
+    async def answer_later(self, pressed: Turn, reply: Reply, turn: str) -> Callable[[Tx], Answer]:
+        """Submit the question of an earlier turn, which is cheaper to answer later. Raises `BadInput`,
         `LimitReached`.
         """
-        where, turn = incoming.address, action.payload["turn"]
-        asked = await self.store.read(lambda tx: tx.messages.find_in_chat(where, turn, "user"))
+        asked = await self.store.read(lambda tx: tx.messages.find_in_chat(pressed.address, turn, "user"))
         if asked is None:
-            raise BadInput(say(incoming.language, "later.gone"))
-        option = self._model_option(incoming)
-        request, context = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
+            raise BadInput(pressed.say("later.gone"))
+        option = self._model_option(pressed)
+        request, context = await self.assistant.deferred_request(pressed, reply, asked.text, asked)
+        question = _DeferredQuestion(asked.conversation, turn, asked.text, asked.parent, asked.place)
 
-        def ask(tx: Tx) -> dict[str, Any]:
-            tx.buttons.expire_button(action.key)
-            question = _DeferredQuestion(asked.conversation, turn, asked.text, asked.parent, asked.place)
-            self.assistant.keep_persona(tx, where.bot, context.persona)
-            return _stored_request(question, option, request, context)
+        def submit(tx: Tx) -> Answer:
+            self.assistant.keep_persona(tx, pressed.address.bot, context.persona)
+            return self._submit(tx, pressed, _stored_request(question, option, request, context))
 
-        await self._submit(incoming, reply, ask)
+        return submit
 
-    async def press_again(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Submit a failed request again unchanged; the button works once. Raises `BadInput`, `LimitReached`."""
-        bot, turn = incoming.address.bot, action.payload["turn"]
+    @press("later.again", once=True)
+    def submit_again(self, tx: Tx, pressed: Turn, turn: str) -> Answer:
+        """Submit a failed request again unchanged. Raises `BadInput`, `LimitReached`."""
+        before = tx.operations.find_of_turn(pressed.address.bot, turn)
+        if before is None or not before.request.get("messages"):
+            raise BadInput(pressed.say("later.gone"))
+        asked = dict(before.request)
+        tx.operations.replace_request(before.id, {})
+        return self._submit(tx, pressed, asked)
 
-        def ask(tx: Tx) -> dict[str, Any]:
-            before = tx.operations.find_of_turn(bot, turn)
-            if before is None or not before.request.get("messages"):
-                raise BadInput(say(incoming.language, "later.gone"))
-            tx.buttons.expire_button(action.key)
-            request = dict(before.request)
-            tx.operations.replace_request(before.id, {})
-            return request
-
-        await self._submit(incoming, reply, ask)
-
-    async def _submit(self, incoming: Incoming, reply: Reply, ask: Callable[[Tx], dict[str, Any]]) -> None:
+    def _submit(self, tx: Tx, turn: Turn, asked: dict[str, Any]) -> Answer:
         """Store the operation and its reservations, and confirm it. Raises `BadInput`, `LimitReached`."""
-        language = incoming.language
-
-        def work(tx: Tx) -> None:
-            asked = ask(tx)
-            option = self.operation.routing.by_name(asked["model"])
-            most = prompt.most(_request(asked), prompt.Ratio())
-            price = pricing.most(option.model.profile, most, pricing.LATER)
-            reservation = self.budget.reserve_answer(tx, incoming, most.total, price, language)
-            asked |= {"held": reservation.tokens, "held_money": reservation.money}
-            operations.order(tx, self.store.clock, KIND, incoming, asked)
-            key = "later.taken" if option.model.profile.asynchronous else "later.taken.same"
-            taken = Outgoing(say(language, key, model=option.title), plain=True, reply_to=incoming.message_id)
-            finish_turn(tx, incoming, taken, choices=[cancel_choice(incoming, KIND, incoming.id)], over=True)
-
-        await finish(self.store, reply, work)
-        self.wake_jobs()
+        option = self.operation.routing.by_name(asked["model"])
+        most = prompt.most(_request(asked), prompt.Ratio())
+        price = pricing.most(option.model.profile, most, pricing.LATER)
+        reservation = self.budget.reserve_answer(tx, turn, most.total, price, turn.language)
+        asked |= {"held": reservation.tokens, "held_money": reservation.money}
+        operations.order(tx, tx.clock, KIND, turn, asked)
+        key = "later.taken" if option.model.profile.asynchronous else "later.taken.same"
+        taken = Outgoing(turn.say(key, model=option.title), plain=True, reply_to=turn.message_id)
+        return Answer(taken, choices=[cancel_choice(turn, KIND, turn.id)], over=True)
 
     def _model_option(self, incoming: Incoming) -> ModelOption:
         """The chosen model of this chat. Raises `BadInput` if it has no asynchronous mode."""

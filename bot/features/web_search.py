@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from bot.ai import Searcher, Source
 from bot.billing.metering import BillTo, Meter
-from bot.conversation.cost import finish_with_price, price_choice
+from bot.conversation.cost import ask_price, price_choice
 from bot.errors import BadInput, ModelError, ModelRefused, NotAgreed
-from bot.feature import ButtonHandler, Command, Handlers
+from bot.handlers import Feature, Turn, command, press
 from bot.knowledge import citations
-from bot.outbox import finish, finish_turn
+from bot.outbox import Answer
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
-from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.store import Store, Tx
+from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Incoming, Outgoing
@@ -29,54 +28,36 @@ DEADLINE = 40.0  # seconds: the service reads pages and writes an answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebSearch:
+class WebSearch(Feature):
     """The command /search. `searcher` is None if this bot does not search."""
 
     store: Store
     searcher: Searcher | None
     meter: Meter
 
-    def feature(self) -> Handlers:
-        """The command /search, and the button that agrees to its price."""
-        return Handlers(
-            commands={"/search": Command(self.search)},
-            presses={"price.search": ButtonHandler(self.press)},
-        )
-
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Handle the button that agrees to the price: search."""
-        await self._search(incoming, reply, action.payload["query"], pressed=action.key)
-
-    async def search(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/search")
+    async def search(self, turn: Turn, reply: Reply) -> Outgoing | Answer:
         """Search the web; if that is expensive, ask first whether to do it. Raises `BadInput`."""
-        await self._search(incoming, reply, rest, asks="price.search.ask")
-
-    async def _search(
-        self, incoming: Incoming, reply: Reply, rest: str, *, asks: str = "", pressed: str = ""
-    ) -> None:  # fmt: skip
-        """Search and end the turn. `asks` as in `BillTo`; `pressed` is the key of a button that works once."""
-        language = incoming.language
-        if self.searcher is None:
-            raise BadInput(say(language, "search.off"))
-        if not rest.strip():
-            raise BadInput(say(language, "search.usage"))
-        payer = BillTo.of(incoming, language, asks)
-        reply.begin()
-        reply.show(say(language, "tool.doing.search"))
         try:
-            found = await self._answer(self.searcher, incoming, payer, rest)
+            return await self._search(turn, reply, turn.rest, asks="price.search.ask")
         except NotAgreed as costly:
-            sentence, payloads = str(costly), {"price.search": {"query": rest}, "price.drop": {}}
-            choices = [price_choice(incoming, action, payload) for action, payload in payloads.items()]
-            await finish(self.store, reply, lambda tx: finish_with_price(tx, incoming, sentence, *choices))
-            return
+            payloads = {"price.search": {"query": turn.rest}, "price.drop": {}}
+            return ask_price(turn, str(costly), *(price_choice(turn, *one) for one in payloads.items()))
 
-        def work(tx: Tx) -> None:
-            if pressed:
-                tx.buttons.expire_button(pressed)
-            finish_turn(tx, incoming, found)
+    @press("price.search", once=True)
+    async def search_agreed(self, turn: Turn, reply: Reply, query: str) -> Outgoing:
+        """Search after the user has agreed to the price."""
+        return await self._search(turn, reply, query)
 
-        await finish(self.store, reply, work)
+    async def _search(self, turn: Turn, reply: Reply, query: str, *, asks: str = "") -> Outgoing:
+        """Search and return what was found. `asks` as in `BillTo`. Raises `BadInput`, `NotAgreed`."""
+        if self.searcher is None:
+            raise BadInput(turn.say("search.off"))
+        if not query.strip():
+            raise BadInput(turn.say("search.usage"))
+        reply.begin()
+        reply.show(turn.say("tool.doing.search"))
+        return await self._answer(self.searcher, turn, BillTo.of(turn, turn.language, asks), query)
 
     async def _answer(self, searcher: Searcher, incoming: Incoming, payer: BillTo, query: str) -> Outgoing:
         language = payer.language

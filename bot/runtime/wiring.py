@@ -208,7 +208,10 @@ def _help(
         transport=ground.transport,
         features=[
             ConversationCommands(
-                store=store, assistant=assistant, options=AnswerOptions.from_settings(given.settings)
+                store=store,
+                assistant=assistant,
+                options=AnswerOptions.from_settings(given.settings),
+                wake_jobs=ground.wake_jobs,
             ).feature(),
             Whispers(store=store, questions=questions).feature(),
             questions.feature(),

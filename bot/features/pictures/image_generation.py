@@ -1,6 +1,6 @@
 """The command /image: a picture is ordered once, also across restarts, and delivered as a photo with buttons.
 
-Begin with `ImageGeneration.request_image`, which stores an operation. `jobs/operations.py` submits and polls it,
+Begin with `ImageGeneration.image`, which stores an operation. `jobs/operations.py` submits and polls it,
 `models.py` chooses the model, and `ImageOperation` delivers the picture.
 """
 
@@ -15,27 +15,15 @@ from bot.ai import Failed, Finished, ImageRequest, Pending, Usage
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, Budget
 from bot.config.settings import Settings
-from bot.conversation.cost import finish_with_price, price_choice
+from bot.conversation.cost import ask_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
-from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.pictures.models import PictureModels, drawn_by
 from bot.features.pictures.prompt_improver import LONGEST, PromptImprover
+from bot.handlers import ENDED, NOT_MINE, Feature, Instead, Turn, awaited, command, job, press
 from bot.jobs import operations
-from bot.jobs.operations import AGAIN, AtOnce, FailureReason, OperationRunner, Outcome, PollSchedule
-from bot.outbox import (
-    Effect,
-    as_notice,
-    delivery_key,
-    end_question,
-    finish,
-    finish_asking,
-    finish_turn,
-    finish_with,
-    finish_with_notice,
-    replies_to_question,
-)
+from bot.jobs.operations import AGAIN, AtOnce, FailureReason, OperationRunner, PollSchedule
+from bot.outbox import Answer, Ask, Outcome, delivery_key, end_question, end_turn, replies_to_question
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -77,10 +65,10 @@ class PictureRequest(ImageRequest):
 
 
 @dataclass(slots=True, kw_only=True)
-class ImageGeneration:
+class ImageGeneration(Feature):
     """Takes requests for pictures, and stores each as an operation for the job worker.
 
-    `random` makes seeds; `wake_jobs` is called after a job was added.
+    `random` makes seeds. Without a painter /image says that it is off.
     """
 
     store: Store
@@ -90,57 +78,52 @@ class ImageGeneration:
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
 
-    def feature(self) -> Handlers:
-        """The command, its buttons, and the job of an operation. Without a painter /image says that it is off."""
+    @job(KIND)
+    async def follow(self, due: Job) -> None:
+        """Do one step of an operation."""
         runner = OperationRunner(
             store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
         )
-        return Handlers(
-            commands={
-                "/image": Command(self.image, in_menu=self.operation.painter is not None),
-                "/img": Command(self.image),
-            },
-            presses={
-                **dict.fromkeys(("image.again", "image.ratio"), ButtonHandler(self.press)),
-                "image.change": ButtonHandler(self.press_change),
-                "image.file": ButtonHandler(self.press_file),
-                "image.improve": ButtonHandler(self.press_improve),
-                "price.draw": ButtonHandler(self.press_draw),
-            },
-            awaits={"image.change": self.change},
-            jobs={KIND: runner.follow, FILE: self.delete_file},
-        )
+        await runner.follow(due)
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/image", in_menu=lambda self: self.operation.painter is not None)
+    @command("/img")
+    async def image(self, turn: Turn, reply: Reply) -> Callable[[Tx], Outcome]:
         """Draw the picture that the user describes, from a richer description if the operator always wants one.
 
         A ratio and a seed may stand before the description, in any order. Raises `BadInput`, `LimitReached`.
         """
-        wanted = read_request(rest, self.seed(), incoming.language)
+        wanted = read_request(turn.rest, self.seed(), turn.language)
         if not self.operation.always_improves(wanted):
-            await self.request_image(incoming, reply, wanted)
-        elif better := await self._improve(incoming, reply, wanted):
-            await self.request_image(incoming, reply, better)
-        else:
-            sentence = Outgoing(say(incoming.language, "image.improve.plain"), plain=True)
-            name, marker = delivery_key(incoming.id, 1), incoming.message_id  # the picture has delivery key 0
+            return lambda tx: self._order(tx, turn, wanted)
+        if better := await self._improve(turn, reply, wanted):
+            return lambda tx: self._order(tx, turn, better)
 
-            def also(tx: Tx) -> None:
-                tx.outbox.add_answer(name, incoming.address, sentence, marker=marker)
+        def order_plain(tx: Tx) -> Outcome:
+            sentence = Outgoing(turn.say("image.improve.plain"), plain=True)
+            key = delivery_key(turn.id, 1)  # the picture has delivery key 0
+            tx.outbox.add_answer(key, turn.address, sentence, marker=turn.message_id)
+            return self._order(tx, turn, wanted)
 
-            await self.request_image(incoming, reply, wanted, also)
+        return order_plain
 
-    async def press_improve(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("image.improve")
+    async def improve(self, asked: Turn, reply: Reply, turn: str) -> Outcome | Callable[[Tx], Outcome]:
         """Draw the picture of a turn again from a richer description; the button works once."""
-        before = await self.find_request(incoming.address, action.payload["turn"])
+        before = await self.store.read(lambda tx: _find_request(tx, asked, turn))
         if before is None or not self.operation.may_improve(before):
-            await finish_with(self.store, incoming, reply)
-        elif (better := await self._improve(incoming, reply, before)) is None:
-            await finish_with_notice(self.store, incoming, reply, "image.improve.failed")
-        else:
-            await self.request_image(incoming, reply, better, lambda tx: tx.buttons.expire_button(action.key))
+            return None
+        better = await self._improve(asked, reply, before)
+        if better is None:
+            return Answer(asked.say("image.improve.failed"), is_notice=True)
+
+        def order(tx: Tx) -> Outcome:
+            tx.buttons.expire_button(asked.data)
+            return self._order(tx, asked, better)
+
+        return order
 
     async def _improve(self, incoming: Incoming, reply: Reply, wanted: PictureRequest) -> PictureRequest | None:
         assert self.operation.improver is not None  # noqa: S101  see may_improve
@@ -148,142 +131,115 @@ class ImageGeneration:
         better = await self.operation.improver.improve(incoming, wanted.prompt)
         return replace(wanted, prompt=better, improved=True) if better else None
 
-    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Draw the picture again with another seed, or in another ratio with the same seed. The button works once."""
-        before = await self.find_request(incoming.address, action.payload["turn"])
-        if before is None:
-            await finish_with(self.store, incoming, reply)
-            return
-        if action.name == "image.again":
-            wanted = replace(before, seed=self.seed(), seeded=False)
-        else:
-            wanted = replace(before, width=action.payload["width"], height=action.payload["height"])
-        await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
+    @press("image.again", once=True)
+    def draw_again(self, tx: Tx, asked: Turn, turn: str) -> Outcome:
+        """Draw the picture again with another seed."""
+        before = _find_request(tx, asked, turn)
+        return self._order(tx, asked, replace(before, seed=self.seed(), seeded=False)) if before else None
 
-    async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("image.ratio", once=True)
+    def draw_wider(self, tx: Tx, asked: Turn, turn: str, width: int, height: int) -> Outcome:
+        """Draw the picture in another ratio with the same seed."""
+        before = _find_request(tx, asked, turn)
+        return self._order(tx, asked, replace(before, width=width, height=height)) if before else None
+
+    @press("image.change")
+    def ask_change(self, tx: Tx, asked: Turn, turn: str) -> Ask:
         """Ask the user what should be different in the picture."""
+        before = tx.operations.find_of_turn(asked.address.bot, turn)
+        keeps = before is None or self.operation.takes_seed(before)
+        return Ask("image.change", asked.say("image.change.ask" if keeps else "image.change.ask.anew"), turn=turn)
 
-        def work(tx: Tx) -> None:
-            before = tx.operations.find_of_turn(incoming.address.bot, action.payload["turn"])
-            keeps = before is None or self.operation.takes_seed(before)
-            text = say(incoming.language, "image.change.ask" if keeps else "image.change.ask.anew")
-            finish_asking(tx, incoming, "image.change", text, turn=action.payload["turn"])
-
-        await finish(self.store, reply, work)
-
-    async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+    @awaited("image.change")
+    async def change(self, asked: Turn, reply: Reply, turn: str) -> Answer | Instead:
         """Draw the picture with the change that the user has written. Raises `BadInput`; then the bot still waits.
 
-        Words that are no reply to the bot's question may mean something else: they draw nothing without a tap. False if
-        the picture is not known or the bot draws no pictures.
+        Words that are no reply to the bot's question may mean something else: they draw nothing without a tap. They are
+        an ordinary message if the picture is not known or the bot draws no pictures.
         """
 
-        def forget(tx: Tx) -> None:
-            end_question(tx, incoming)
+        def draw(tx: Tx) -> bool:
+            before = _find_request(tx, asked, turn)
+            if before is None or self.operation.painter is None:
+                return False
+            is_sure = replies_to_question(tx, asked, asked.pressed)
+            wanted = replace(before, prompt=f"{before.prompt}, {asked.text.strip()}")
+            order = self._order(tx, asked, wanted, is_sure=is_sure)
+            end_question(tx, asked)
+            end_turn(tx, asked, order)
+            return True
 
-        before = await self.find_request(incoming.address, action.payload["turn"])
-        if before is None or self.operation.painter is None:
-            return False
-        is_sure = await self.store.read(lambda tx: replies_to_question(tx, incoming, action))
-        try:
-            wanted = replace(before, prompt=f"{before.prompt}, {incoming.text.strip()}")
-            await self.request_image(incoming, reply, wanted, forget, is_sure=is_sure)
+        try:  # in a transaction of its own, so that nothing is left of an order that a limit forbids
+            if not await self.store.write(draw):
+                return NOT_MINE
         except LimitReached as error:  # the bot stops waiting: the next message is a question like any other
-            sentence, notice = str(error), as_notice(incoming, reply)
+            return Answer(str(error), is_notice=True)
+        await reply.finish()
+        self.wake_jobs()
+        return ENDED
 
-            def refuse(tx: Tx) -> None:
-                forget(tx)
-                finish_turn(tx, notice, sentence)
-
-            await finish(self.store, reply, refuse)
-        return True
-
-    async def press_file(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("image.file", once=True)
+    def send_file(self, tx: Tx, turn: Turn, blob: int) -> Answer | None:
         """Send the picture as the service has drawn it, as a file: Telegram makes photos smaller."""
+        data = tx.blobs.read_bytes(blob)
+        if data is None:
+            return Answer(turn.say("image.file.gone"), is_notice=True)
+        picture = Outgoing("", True, File(data, "document", "picture.jpg"))
+        tx.outbox.add_answer(delivery_key(turn.id, 1), turn.address, picture, marker=turn.message_id)
+        return None
 
-        def work(tx: Tx) -> None:
-            data = tx.blobs.read_bytes(action.payload["blob"])
-            tx.buttons.expire_button(action.key)
-            if data is None:
-                finish_turn(tx, as_notice(incoming, reply), say(incoming.language, "image.file.gone"))
-                return
-            finish_turn(tx, incoming)
-            picture = Outgoing("", True, File(data, "document", "picture.jpg"))
-            tx.outbox.add_answer(delivery_key(incoming.id, 1), incoming.address, picture, marker=incoming.message_id)
-
-        await finish(self.store, reply, work)
-
-    async def delete_file(self, job: Job) -> None:
+    @job(FILE)
+    def delete_file(self, tx: Tx, due: Job) -> None:
         """Delete the bytes that were kept for the button."""
+        tx.blobs.delete(int(due.payload["blob"]))
 
-        def work(tx: Tx) -> None:
-            tx.blobs.delete(int(job.payload["blob"]))
-            tx.jobs.delete_done(job)
+    @press("price.draw", once=True)
+    def draw(self, tx: Tx, turn: Turn) -> Outcome:
+        """Draw the picture after the user has agreed to the price."""
+        return self._order(tx, turn, PictureRequest(**turn.pressed.payload), agreed=True)
 
-        await self.store.write(work)
-
-    async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Handle the button that agrees to the price: draw the picture."""
-        wanted = PictureRequest(**action.payload)
-        await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
-
-    async def request_image(
-        self, incoming: Incoming, reply: Reply, wanted: PictureRequest, also: Effect | None = None,
-        *, agreed: bool = False, is_sure: bool = True,
-    ) -> None:  # fmt: skip
+    def _order(
+        self, tx: Tx, turn: Turn, wanted: PictureRequest, *, agreed: bool = False, is_sure: bool = True
+    ) -> Outcome:
         """Check a request for a picture, and store it as an operation for the job worker.
 
-        `also` runs in the same transaction. If the user has not `agreed` yet, the turn ends with a question for an
-        expensive picture, and unless `is_sure` that one is wanted. Raises `BadInput`, `LimitReached`.
+        If the user has not `agreed` yet, the turn ends with a question for an expensive picture, and unless `is_sure`
+        that one is wanted. Raises `BadInput`, `LimitReached`.
         """
-        language, price = incoming.language, self.operation.price
+        language, price = turn.language, self.operation.price
         if self.operation.painter is None:
-            raise BadInput(say(language, "image.off"))
+            raise BadInput(turn.say("image.off"))
         if not wanted.prompt.strip():
-            raise BadInput(say(language, "image.usage"))
+            raise BadInput(turn.say("image.usage"))
         if (length := len(wanted.prompt)) > LONGEST:
-            raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
+            raise BadInput(turn.say("image.long", limit=LONGEST, length=length))
         if not agreed and (not is_sure or self.budget.needs_consent(price.amount)):
-            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, wanted, also, is_sure=is_sure))
-            return
+            return self._ask_first(turn, wanted, is_sure=is_sure)
+        request = {
+            **asdict(wanted),
+            "language": language,
+            "reply_to": 0 if turn.private else turn.message_id,
+            "held": self.budget.reserve(tx, turn, IMAGES, 1, language),
+            "held_money": self.budget.reserve_price(tx, turn, price.amount, price.currency, language),
+        }
+        operations.order(tx, tx.clock, KIND, turn, request)
+        return None
 
-        def work(tx: Tx) -> None:
-            request = {
-                **asdict(wanted), "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
-                "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
-                "held_money": self.budget.reserve_price(tx, incoming, price.amount, price.currency, language),
-            }  # fmt: skip
-            operations.order(tx, self.store.clock, KIND, incoming, request)
-            if also is not None:
-                also(tx)
-            finish_turn(tx, incoming)
-
-        await finish(self.store, reply, work)
-        self.wake_jobs()
-
-    def _ask_first(
-        self, tx: Tx, incoming: Incoming, wanted: PictureRequest, also: Effect | None, *, is_sure: bool
-    ) -> None:
-        """End the turn with the price of the picture, if known, and ask whether to draw it.
+    def _ask_first(self, turn: Turn, wanted: PictureRequest, *, is_sure: bool) -> Answer:
+        """Ask whether to draw the picture, with its price, if known.
 
         The question describes the picture if it is not sure that one is wanted.
         """
-        language, amount = incoming.language, self.operation.price.amount
-        price = pricing.shown(language, amount, self.operation.price.currency)
-        asked = say(language, "price.picture", price=price) if amount else say(language, "image.ask")
-        draw, drop = price_choice(incoming, "price.draw", asdict(wanted)), price_choice(incoming, "price.drop", {})
-        if also is not None:
-            also(tx)
-        finish_with_price(tx, incoming, asked if is_sure else f"{wanted.prompt}\n\n{asked}", draw, drop)
+        price = self.operation.price
+        asked = turn.say("image.ask")
+        if price.amount:
+            asked = turn.say("price.picture", price=pricing.shown(turn.language, price.amount, price.currency))
+        draw, drop = price_choice(turn, "price.draw", asdict(wanted)), price_choice(turn, "price.drop", {})
+        return ask_price(turn, asked if is_sure else f"{wanted.prompt}\n\n{asked}", draw, drop)
 
     def seed(self) -> int:
         """A random seed for a new picture, never 0: then the service would choose one, and a change needs the seed."""
         return self.random.randrange(1, 10**9)
-
-    async def find_request(self, address: Address, turn: str) -> PictureRequest | None:
-        """The request for the picture of a turn in this chat, None if there is none."""
-        operation = await self.store.read(lambda tx: tx.operations.find_of_turn(address.bot, turn))
-        return _picture_request(operation) if operation and operation.address.chat == address.chat else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -348,7 +304,7 @@ class ImageOperation:
             notice = Outgoing(text, True, reply_to=operation.request["reply_to"])
             tx.outbox.add_answer(f"{operation.turn}.w", operation.address, notice)
 
-    def finished(self, operation: Operation, result: Finished) -> Outcome:
+    def finished(self, operation: Operation, result: Finished) -> operations.Outcome:
         """Deliver the picture with its buttons."""
         asked = operation.request
         otherwise = say(asked["language"], "image.undelivered")
@@ -358,9 +314,11 @@ class ImageOperation:
             photo = Outgoing(caption, True, File(result.data), buttons, reply_to=asked["reply_to"], instead=otherwise)
             tx.outbox.add_answer(operation.turn, operation.address, photo)
 
-        return Outcome("done", work)
+        return operations.Outcome("done", work)
 
-    def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
+    def failed(
+        self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None
+    ) -> operations.Outcome:
         """Tell the user why there is no picture, and settle the reservations. A model that is too slow is followed by
         another one, if there is one.
         """
@@ -368,7 +326,7 @@ class ImageOperation:
             return self._too_slow(operation, self.painter)
         return self._give_up(operation, why)
 
-    def _too_slow(self, operation: Operation, painter: PictureModels) -> Outcome:
+    def _too_slow(self, operation: Operation, painter: PictureModels) -> operations.Outcome:
         """Order the picture from a model that has not tried it yet; give up where there is none."""
         tried = [*operation.request.get("tried", ()), drawn_by(operation.operation)]
         if not painter.models.keys() - {*tried}:
@@ -381,9 +339,9 @@ class ImageOperation:
             tx.operations.ask_again(operation.id, {**operation.request, "tried": tried})
             return AGAIN
 
-        return Outcome("failed", work, lambda: painter.deliver("", told))
+        return operations.Outcome("failed", work, lambda: painter.deliver("", told))
 
-    def _give_up(self, operation: Operation, why: FailureReason) -> Outcome:
+    def _give_up(self, operation: Operation, why: FailureReason) -> operations.Outcome:
         # What was submitted before this failure, with an unknown outcome, may be charged; what runs is booked already.
         unsure = operation.submits - (why not in (FailureReason.UNKNOWN, FailureReason.OFF))
         sentence = say(operation.request["language"], "error.denied" if why is FailureReason.DENIED else f"image.{why}")
@@ -394,7 +352,7 @@ class ImageOperation:
             tx.outbox.add_answer(operation.turn, operation.address, notice)
             self._book(tx, operation, 0 if operation.operation else unsure)
 
-        return Outcome("failed", work)
+        return operations.Outcome("failed", work)
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
         """Settle the reservations of an operation whose chat can't be reached any more."""
@@ -462,6 +420,12 @@ def read_request(text: str, seed: int, language: str) -> PictureRequest:
                 raise BadInput(say(language, "image.seed", largest=LARGEST_SEED))
             wanted, has_seed = replace(wanted, prompt=rest, seed=int(given), seeded=True), True
     return wanted
+
+
+def _find_request(tx: Tx, turn: Turn, of: str) -> PictureRequest | None:
+    """The request for the picture of a turn in this chat, None if there is none."""
+    operation = tx.operations.find_of_turn(turn.address.bot, of)
+    return _picture_request(operation) if operation and operation.address.chat == turn.address.chat else None
 
 
 def _picture_request(operation: Operation) -> PictureRequest:
