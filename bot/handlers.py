@@ -131,18 +131,24 @@ def command(
 
 
 def press(
-    *actions: str, requires: Permission = Permission.TALK, once: bool = False, has_toast: bool = False
+    *actions: str,
+    requires: Permission = Permission.TALK,
+    once: bool = False,
+    has_toast: bool = False,
+    changes_members: bool = False,
 ) -> Callable[[F], F]:
     """Handle the presses of buttons with these actions (`Choice`), whose payload comes as arguments.
 
-    `once`: a button that was handled is dead. `has_toast`: the toast of the outcome is shown.
+    `once`: a button that was handled is dead. `has_toast`: the toast of the outcome is shown. `changes_members`: the
+    transaction is one of the `directory` of the feature, so that the answer comes when the change is in force.
     """
-    return _marking("presses", actions, {"requires": requires, "once": once, "has_toast": has_toast})
+    options = {"requires": requires, "once": once, "has_toast": has_toast, "changes_members": changes_members}
+    return _marking("presses", actions, options)
 
 
-def awaited(*actions: str) -> Callable[[F], F]:
+def awaited(*actions: str, changes_members: bool = False) -> Callable[[F], F]:
     """Handle the answer in words to a question of `Ask`, whose payload comes as arguments. It may return `NOT_MINE`."""
-    return _marking("awaits", actions, {})
+    return _marking("awaits", actions, {"changes_members": changes_members})
 
 
 def section(
@@ -254,7 +260,7 @@ class _Method:
             do_itself: Callable[[Job], Awaitable[None]] = self.run
             return do_itself
 
-        def work(tx: Tx, due: Job) -> Sequence[Address]:
+        def run(tx: Tx, due: Job) -> Sequence[Address]:
             now = tx.jobs.find_job(due.address.bot, due.kind, due.key)
             if now is None or now.due != due.due:  # cancelled, or done already
                 return ()
@@ -266,7 +272,7 @@ class _Method:
             return list(tx.queue.answered)
 
         async def do(due: Job) -> None:
-            if chats := await self.feature.store.write(lambda tx: work(tx, due)):
+            if chats := await self.feature.store.write(lambda tx: run(tx, due)):
                 self.feature.deliver(due.key, chats)
 
         return do
@@ -281,6 +287,8 @@ class _Method:
             return None
         is_async = inspect.iscoroutinefunction(self.run)
         found = await self.run(turn, reply, **arguments) if is_async else None
+        if isinstance(found, Instead):
+            return found
 
         def end(tx: Tx) -> tuple[Result, Incoming, Queue]:
             result = self.run(tx, turn, **arguments) if not is_async else found(tx) if callable(found) else found
@@ -294,7 +302,8 @@ class _Method:
                 tx.buttons.expire_button(turn.action.key)
             return result, where, tx.queue
 
-        result, where, left = await self.feature.store.write(end)
+        writer = self.feature.directory if self.options.get("changes_members") else self.feature.store
+        result, where, left = await writer.write(end)
         if left.has_jobs:
             self.feature.wake_jobs()
         if others := [one for one in left.answered if one not in (turn.address, where.address)]:

@@ -15,10 +15,8 @@ from typing import Any
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.access.rights import ROLES, named
-from bot.feature import ButtonHandler, Command, Handlers
-from bot.outbox import Choice, finish, finish_turn
-from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
+from bot.handlers import Feature, Turn, command, press
+from bot.outbox import Answer, Choice
 from bot.storage.repositories.members import Entry
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -45,7 +43,7 @@ def store_choices(tx: Tx, incoming: Incoming, choices: Mapping[str, str]) -> Non
 
 
 @dataclass(slots=True, kw_only=True)
-class AuditReport:
+class AuditReport(Feature):
     """The command /audit for admins, and the file with all entries for owners.
 
     `in_words` maps an action to a function that says what was changed, given the language and the details of an entry.
@@ -56,56 +54,31 @@ class AuditReport:
     access: Access
     in_words: Mapping[str, InWords]
 
-    def feature(self) -> Handlers:
-        """The command /audit, the buttons of its pages, and the button that sends all entries as a file."""
-        return Handlers(
-            commands={"/audit": Command(self.audit, requires=Permission.MANAGE)},
-            presses={
-                "audit.page": ButtonHandler(self.press_page, Permission.MANAGE),
-                "audit.export": ButtonHandler(self.press_export, Permission.ADMINISTER),
-            },
-        )
-
-    async def audit(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Show the newest entries, with a button to the older ones and, for owners, a button that sends the whole log
-        as a file.
+    @command("/audit", requires=Permission.MANAGE)
+    @press("audit.page", requires=Permission.MANAGE)
+    def audit(self, tx: Tx, turn: Turn, before: int | None = None) -> Answer:
+        """Show the newest entries, or those `before` one, with a button to the older ones and, for owners, a button
+        that sends the whole log as a file.
         """
-        await self._show(incoming, reply, None)
+        found = tx.audit.list_newest(turn.address.bot, PAGE + 1, before=before)
+        entries = found[:PAGE]
+        subjects = {int(entry.subject) for entry in entries if ID.fullmatch(entry.subject)}
+        names = tx.members.read_names(turn.address.bot, subjects | {entry.actor for entry in entries})
+        row = [Choice(turn.say("audit.newest"), "audit.page")] if before else []
+        if len(found) > PAGE:
+            row.append(Choice(turn.say("audit.older"), "audit.page", {"before": entries[-1].id}))
+        choices: list[Choice | Sequence[Choice]] = [row] if row else []
+        if entries and self.access.authorize(Actor.of(turn), Permission.ADMINISTER) is Decision.ALLOWED:
+            choices.append(Choice(turn.say("audit.export"), "audit.export"))
+        text = "\n".join(self._line(turn.language, entry, names) for entry in entries) or turn.say("audit.empty")
+        return Answer(text, choices=choices, over=True)
 
-    async def press_page(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show the entries before the one that the button names, or the newest, in the message of the button."""
-        await self._show(incoming, reply, action.payload.get("before"))
-
-    async def _show(self, incoming: Incoming, reply: Reply, before: int | None) -> None:
-        bot, language = incoming.address.bot, incoming.language
-
-        def work(tx: Tx) -> None:
-            found = tx.audit.list_newest(bot, PAGE + 1, before=before)
-            entries = found[:PAGE]
-            subjects = {int(entry.subject) for entry in entries if ID.fullmatch(entry.subject)}
-            names = tx.members.read_names(bot, subjects | {entry.actor for entry in entries})
-            row = [Choice(say(language, "audit.newest"), "audit.page")] if before else []
-            if len(found) > PAGE:
-                row.append(Choice(say(language, "audit.older"), "audit.page", {"before": entries[-1].id}))
-            choices: list[Choice | Sequence[Choice]] = [row] if row else []
-            if entries and self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED:
-                choices.append(Choice(say(language, "audit.export"), "audit.export"))
-            text = "\n".join(self._line(language, entry, names) for entry in entries) or say(language, "audit.empty")
-            finish_turn(tx, incoming, text, choices=choices, over=True)
-
-        await finish(self.store, reply, work)
-
-    async def press_export(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("audit.export", requires=Permission.ADMINISTER)
+    def export(self, tx: Tx, turn: Turn) -> Outgoing:
         """Send an owner all entries as a file, one JSON object a line, the oldest first."""
-        bot, language = incoming.address.bot, incoming.language
-
-        def work(tx: Tx) -> None:
-            lines = (json.dumps(row, ensure_ascii=False) for row in tx.audit.list_all(bot))
-            file = File("".join(f"{line}\n" for line in lines).encode(), "document", "govorun-audit.jsonl")
-            caption = say(language, "audit.file")
-            finish_turn(tx, incoming, Outgoing(caption, plain=True, file=file, instead=say(language, "export.failed")))
-
-        await finish(self.store, reply, work)
+        lines = (json.dumps(row, ensure_ascii=False) for row in tx.audit.list_all(turn.address.bot))
+        file = File("".join(f"{line}\n" for line in lines).encode(), "document", "govorun-audit.jsonl")
+        return Outgoing(turn.say("audit.file"), plain=True, file=file, instead=turn.say("export.failed"))
 
     def _line(self, language: str, entry: Entry, names: Mapping[int, str]) -> str:
         role = entry.details.get("role")

@@ -18,15 +18,13 @@ from bot.access.onboarding import hashed
 from bot.access.policy import Access, Actor, Role, may_set
 from bot.access.rights import ROLES, Rights, may_change, named, refusal
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Handlers
-from bot.outbox import Choice, finish, finish_turn, finish_with
-from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
+from bot.handlers import After, Feature, Turn, command, press
+from bot.outbox import Answer, Choice
 from bot.storage.repositories.members import Membership
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Permission
+from bot.types import Address, Permission
 
 PAGE = 8  # members on one page
 LINK_DAYS, MOST_DAYS, MOST_USES = 7, 365, 1000
@@ -63,7 +61,7 @@ TERMS = re.compile(
 
 
 @dataclass(slots=True, kw_only=True)
-class Members:
+class Members(Feature):
     """The commands and buttons with which admins manage members, groups and invitation links.
 
     `link` makes the address of an invitation from its code. `deliver` sends the messages that a turn has stored for
@@ -77,153 +75,108 @@ class Members:
     link: Callable[[str], str]
     deliver: Callable[[str, Sequence[Address]], None]
 
-    def feature(self) -> Handlers:
-        """The commands and buttons for admins."""
-        return Handlers(
-            commands={
-                "/members": Command(self.members, requires=Permission.MANAGE),
-                "/invite": Command(self.invite, requires=Permission.MANAGE),
-            },
-            presses={
-                "members.show": ButtonHandler(self.press_show, Permission.MANAGE),
-                "members.page": ButtonHandler(self.press_page, Permission.MANAGE),
-                "members.set": ButtonHandler(self.press_set, Permission.MANAGE),
-                "group.withdraw": ButtonHandler(self.press_withdraw, Permission.MANAGE),
-                "invite.revoke": ButtonHandler(self.press_revoke, Permission.MANAGE),
-            },
-        )
-
     # --- the list -----------------------------------------------------------------------------------------------------
 
-    async def members(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/members", requires=Permission.MANAGE)
+    def members(self, tx: Tx, turn: Turn) -> Answer:
         """`/members` lists the members; `/members NUMBER` shows the person with that id."""
-        if rest:
-            if not re.fullmatch(r"[1-9]\d{0,17}", rest):
-                raise BadInput(say(incoming.language, "members.usage"))
-            await self._show(incoming, reply, int(rest))
-        else:
-            await self._list(incoming, reply, 0)
+        if not turn.rest:
+            return self.show_page(tx, turn, 0)
+        if not re.fullmatch(r"[1-9]\d{0,17}", turn.rest):
+            raise BadInput(turn.say("members.usage"))
+        return self.show(tx, turn, int(turn.rest))
 
-    async def press_page(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show the next page of the list of members."""
-        await self._list(incoming, reply, int(action.payload["page"]))
-
-    async def _list(self, incoming: Incoming, reply: Reply, page: int) -> None:
-        bot, members = incoming.address.bot, self.directory.members()
+    @press("members.page", requires=Permission.MANAGE)
+    def show_page(self, tx: Tx, turn: Turn, page: int) -> Answer:
+        """Show a page of the list of members."""
+        bot, language, members = turn.address.bot, turn.language, self.directory.members()
         rows = members[page * PAGE : (page + 1) * PAGE]
-
-        def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
-            groups = tx.members.list_allowed_groups(bot) if not page else frozenset[int]()
-            names = tx.members.read_names(bot, [member.user for member in rows])
-            return names, dict.fromkeys(sorted(groups), "") | tx.members.read_names(bot, groups)
-
-        language = incoming.language
-        names, groups = await self.store.read(question)
+        names = tx.members.read_names(bot, [member.user for member in rows])
+        allowed = tx.members.list_allowed_groups(bot) if not page else frozenset[int]()
+        groups = dict.fromkeys(sorted(allowed), "") | tx.members.read_names(bot, allowed)
         choices = [Choice(_label(language, one, names), "members.show", {"whom": str(one.user)}) for one in rows]
         choices += [
-            Choice(say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
+            Choice(turn.say("group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
             for group, name in groups.items()
         ]
         if len(members) > (page + 1) * PAGE:
-            choices.append(Choice(say(language, "members.more"), "members.page", {"page": str(page + 1)}))
-        lines = [say(language, "members", count=len(members)), say(language, "members.other")]
+            choices.append(Choice(turn.say("members.more"), "members.page", {"page": str(page + 1)}))
+        lines = [turn.say("members", count=len(members)), turn.say("members.other")]
         if self.access.owners:
-            lines.insert(1, say(language, "members.owners", owners=", ".join(map(str, sorted(self.access.owners)))))
-        await finish_with(self.store, incoming, reply, "\n".join(lines), choices=choices)
+            lines.insert(1, turn.say("members.owners", owners=", ".join(map(str, sorted(self.access.owners)))))
+        return Answer("\n".join(lines), choices=choices)
 
     # --- one of them --------------------------------------------------------------------------------------------------
 
-    async def press_show(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("members.show", requires=Permission.MANAGE)
+    def show(self, tx: Tx, turn: Turn, whom: int) -> Answer:
         """Show one member, with buttons for the roles that the admin may give."""
-        await self._show(incoming, reply, int(action.payload["whom"]))
-
-    async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
-        language = incoming.language
-        role, member = self.access.role(Actor(user, private=True)), self.directory.find(user)
-        people = [user, member.by] if member is not None else [user]
-        names = await self.store.read(lambda tx: tx.members.read_names(incoming.address.bot, people))
+        role, member = self.access.role(Actor(whom, private=True)), self.directory.find(whom)
+        names = tx.members.read_names(turn.address.bot, [whom, member.by] if member is not None else [whom])
         choices = [
-            Choice(say(language, key), "members.set", {"whom": str(user), "role": new.word})
+            Choice(turn.say(key), "members.set", {"whom": str(whom), "role": new.word})
             for new, key in SET.items()
-            if new is not role and may_change(self.access, incoming, user, new)
+            if new is not role and may_change(self.access, turn, whom, new)
         ]
-        if member is not None and may_change(self.access, incoming, user, Role.STRANGER):
-            payload = {"whom": str(user), "role": "stranger"}
-            choices.append(Choice(say(language, "members.remove"), "members.set", payload))
-        if role is not Role.OWNER and may_set(self.access.role(Actor.of(incoming)), role, Role.USER):
-            choices.append(Choice(say(language, "members.allowance"), "allowance.of", {"whom": str(user)}))
-        lines = [say(language, "members.card", name=named(user, names), role=say(language, ROLES[role]))]
+        if member is not None and may_change(self.access, turn, whom, Role.STRANGER):
+            payload = {"whom": str(whom), "role": "stranger"}
+            choices.append(Choice(turn.say("members.remove"), "members.set", payload))
+        if role is not Role.OWNER and may_set(self.access.role(Actor.of(turn)), role, Role.USER):
+            choices.append(Choice(turn.say("members.allowance"), "allowance.of", {"whom": str(whom)}))
+        lines = [turn.say("members.card", name=named(whom, names), role=turn.say(ROLES[role]))]
         if member is not None:
-            until = _date(member.expires) if member.expires else say(language, "members.forever")
-            lines.append(say(language, "members.until", until=until))
+            until = _date(member.expires) if member.expires else turn.say("members.forever")
+            lines.append(turn.say("members.until", until=until))
         if member is not None and member.by:
-            lines.append(say(language, "members.by", by=named(member.by, names)))
-        await finish_with(self.store, incoming, reply, "\n".join(lines), choices=choices)
+            lines.append(turn.say("members.by", by=named(member.by, names)))
+        return Answer("\n".join(lines), choices=choices)
 
-    async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("members.set", requires=Permission.MANAGE, changes_members=True)
+    def change_role(self, tx: Tx, turn: Turn, whom: int, role: str) -> Answer:
         """Give a person the role of the button. Raises `NotAllowed`."""
-        user, new = int(action.payload["whom"]), Role[action.payload["role"].upper()]
-        language = incoming.language
+        new = Role[role.upper()]
+        self.rights.change_role(tx, turn, whom, new)
+        text = turn.say("members.changed", id=whom, role=turn.say(ROLES[new]))
+        return Answer(text, over=True)
 
-        def work(tx: Tx) -> Sequence[Address]:
-            chats = self.rights.change_role(tx, incoming, user, new)
-            text = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
-            finish_turn(tx, incoming, text, over=True)
-            return chats
-
-        self.deliver(incoming.id, await finish(self.directory, reply, work))
-
-    async def press_withdraw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("group.withdraw", requires=Permission.MANAGE, changes_members=True)
+    def withdraw(self, tx: Tx, turn: Turn, chat: int) -> str:
         """Forbid the bot to speak in a group. Raises `NotAllowed`."""
-        chat = int(action.payload["chat"])
-
-        def work(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            bot = incoming.address.bot
-            tx.members.set_group_allowed(Address(incoming.address.transport, bot, chat), allowed=False)
-            tx.audit.add_entry(bot, incoming.user.id, "withdrawn", chat)
-            finish_turn(tx, incoming, say(incoming.language, "group.withdrawn"))
-
-        await finish(self.directory, reply, work)
+        self.rights.ensure_admin(tx, turn)
+        bot = turn.address.bot
+        tx.members.set_group_allowed(Address(turn.address.transport, bot, chat), allowed=False)
+        tx.audit.add_entry(bot, turn.user.id, "withdrawn", chat)
+        return turn.say("group.withdrawn")
 
     # --- links --------------------------------------------------------------------------------------------------------
 
-    async def invite(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/invite", requires=Permission.MANAGE)
+    def invite(self, tx: Tx, turn: Turn) -> After:
         """Make an invitation link and show it. Raises `BadInput` for terms that it can't parse, and `NotAllowed`."""
-        language, terms = incoming.language, InviteTerms.of(rest)
+        terms, bot, admin = InviteTerms.of(turn.rest), turn.address.bot, turn.user.id
         if terms is None:
-            raise BadInput(say(language, "invite.usage", uses=MOST_USES, days=MOST_DAYS))
-        code, bot, admin = secrets.token_urlsafe(16), incoming.address.bot, incoming.user.id
+            raise BadInput(turn.say("invite.usage", uses=MOST_USES, days=MOST_DAYS))
+        if not may_set(stored_access(self.access, tx, bot).role(Actor.of(turn)), Role.STRANGER, terms.role):
+            raise refusal(tx, turn)
+        code = secrets.token_urlsafe(16)
+        expires, stay = tx.clock.time() + terms.days * DAY, terms.stay * DAY or None
+        id_ = tx.members.add_invitation(bot, hashed(code), terms.role.word, terms.uses, expires, stay, admin)
+        tx.audit.add_entry(bot, admin, "invite", id_, role=terms.role.word, uses=terms.uses, days=terms.days)
+        role, until = turn.say(ROLES[terms.role]), _date(expires)
+        text = turn.say("invite", link=self.link(code), role=role, uses=terms.uses, until=until)
+        revoke = Choice(turn.say("invite.revoke"), "invite.revoke", {"id": id_})
+        # The admin has the code then; the database keeps only its hash.
+        return After(
+            Answer(text, choices=[revoke]), lambda: self.store.write(lambda tx: tx.outbox.delete_text(bot, turn.id))
+        )
 
-        def work(tx: Tx) -> None:
-            if not may_set(stored_access(self.access, tx, bot).role(Actor.of(incoming)), Role.STRANGER, terms.role):
-                raise refusal(tx, incoming)
-            expires, stay = self.store.clock.time() + terms.days * DAY, terms.stay * DAY or None
-            id_ = tx.members.add_invitation(bot, hashed(code), terms.role.word, terms.uses, expires, stay, admin)
-            tx.audit.add_entry(bot, admin, "invite", id_, role=terms.role.word, uses=terms.uses, days=terms.days)
-            text = say(
-                language, "invite", link=self.link(code), role=say(language, ROLES[terms.role]), uses=terms.uses,
-                until=_date(expires),
-            )  # fmt: skip
-            finish_turn(
-                tx, incoming, text, choices=[Choice(say(language, "invite.revoke"), "invite.revoke", {"id": id_})]
-            )
-
-        await finish(self.store, reply, work)
-        # The admin has the code now; the database keeps only its hash.
-        await self.store.write(lambda tx: tx.outbox.delete_text(bot, incoming.id))
-
-    async def press_revoke(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("invite.revoke", requires=Permission.MANAGE)
+    def revoke(self, tx: Tx, turn: Turn, id: int) -> Answer:
         """Revoke an invitation link. Raises `NotAllowed`."""
-        bot, id_ = incoming.address.bot, action.payload["id"]
-
-        def work(tx: Tx) -> None:
-            self.rights.ensure_admin(tx, incoming)
-            tx.members.revoke_invitation(bot, id_)
-            tx.audit.add_entry(bot, incoming.user.id, "revoked", id_)
-            finish_turn(tx, incoming, say(incoming.language, "invite.revoked"), over=True)
-
-        await finish(self.store, reply, work)
+        self.rights.ensure_admin(tx, turn)
+        tx.members.revoke_invitation(turn.address.bot, id)
+        tx.audit.add_entry(turn.address.bot, turn.user.id, "revoked", id)
+        return Answer(turn.say("invite.revoked"), over=True)
 
 
 def _label(language: str, member: Membership, names: Mapping[int, str]) -> str:

@@ -19,12 +19,12 @@ from bot.access.directory import MemberDirectory
 from bot.access.policy import Actor, Decision, Role
 from bot.access.rate_limit import RateLimit
 from bot.access.rights import Rights
-from bot.feature import ButtonHandler, Command, CommandHandler, Handlers
-from bot.outbox import Choice, finish, finish_turn, finish_with, finish_with_notice, with_choices
+from bot.feature import CommandHandler
+from bot.handlers import ENDED, Feature, Instead, Turn, command, press
+from bot.outbox import Answer, Choice, Outcome, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply, Transport
 from bot.prompts.greeting import welcome
 from bot.prompts.library import Library
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import own, say
 from bot.types import Address, Incoming, Kind, Outgoing, Permission
@@ -38,7 +38,7 @@ MOST_OPEN = 50  # requests that wait for a decision of the admins
 
 
 @dataclass(slots=True, kw_only=True)
-class Onboarding:
+class Onboarding(Feature):
     """Lets people and groups in, and answers everybody who may not use the bot.
 
     `greeting` replaces the bot's own answer to `/start`. `code` is the first-run code, "" for none: who sends it
@@ -57,16 +57,6 @@ class Onboarding:
     _refusals: RateLimit = field(default_factory=lambda: RateLimit(interval=60.0, burst=REFUSALS_AT_ONCE), init=False)
     _tries: RateLimit = field(default_factory=lambda: RateLimit(interval=3600.0, burst=TRIES), init=False)
     _wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(interval=60.0, burst=WRONG_CODES), init=False)
-
-    def feature(self) -> Handlers:
-        """The command /start, and the buttons below a request for access."""
-        return Handlers(
-            commands={"/start": Command(self.start)},
-            presses={
-                "join.allow": ButtonHandler(self.press_decide, Permission.MANAGE),
-                "join.refuse": ButtonHandler(self.press_decide, Permission.MANAGE),
-            },
-        )
 
     async def open(self, shared_code: Callable[[int], str] | None = None) -> None:
         """Load the members at the start, and make a first-run code if the bot has no owner.
@@ -202,46 +192,43 @@ class Onboarding:
             chats.append(where)
         return chats
 
-    async def press_decide(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("join.allow", "join.refuse", requires=Permission.MANAGE, changes_members=True)
+    def decide(self, tx: Tx, turn: Turn, subject: int, name: str, language: str) -> Answer:
         """Let a person or a group in, or refuse them, and tell them the decision. Raises `NotAllowed`."""
-        subject, allows = int(action.payload["subject"]), action.name == "join.allow"
-        where = Address(incoming.address.transport, incoming.address.bot, subject)
-
-        def work(tx: Tx) -> Sequence[Address]:
-            admin, language = incoming.user.id, _language(tx, incoming)
-            now = self.rights.ensure_admin(tx, incoming)
-            if not tx.members.decide_request(where.bot, subject, "allowed" if allows else "refused", admin):
-                finish_turn(tx, incoming, say(language, "join.decided"), over=True)
-                return ()
-            tx.audit.add_entry(where.bot, admin, "allowed" if allows else "refused", subject)
-            if allows and subject < 0:
-                tx.members.set_group_allowed(where, allowed=True)
-            elif allows and now.directory.role(subject) is None:
-                self.rights.set_role(tx, where.bot, subject, Role.USER, admin)
-            key = "join.let" if allows else "join.not"
-            finish_turn(tx, incoming, say(language, key, name=action.payload["name"] or subject), over=True)
-            if subject < 0 and not allows:
-                return ()
-            text = say(action.payload["language"], OUTCOMES[subject > 0, allows])
-            tx.outbox.add_answer(f"{incoming.id}.told", where, Outgoing(text, plain=True))
-            return (where,)
-
-        self.deliver(incoming.id, await finish(self.directory, reply, work))
+        allows, admin, own_language = turn.pressed.name == "join.allow", turn.user.id, _language(tx, turn)
+        where = Address(turn.address.transport, turn.address.bot, subject)
+        now = self.rights.ensure_admin(tx, turn)
+        if not tx.members.decide_request(where.bot, subject, "allowed" if allows else "refused", admin):
+            return Answer(say(own_language, "join.decided"), over=True)
+        tx.audit.add_entry(where.bot, admin, "allowed" if allows else "refused", subject)
+        if allows and subject < 0:
+            tx.members.set_group_allowed(where, allowed=True)
+        elif allows and now.directory.role(subject) is None:
+            self.rights.set_role(tx, where.bot, subject, Role.USER, admin)
+        done = Answer(say(own_language, "join.let" if allows else "join.not", name=name or subject), over=True)
+        if subject < 0 and not allows:
+            return done
+        tx.outbox.add_answer(
+            f"{turn.id}.told", where, Outgoing(say(language, OUTCOMES[subject > 0, allows]), plain=True)
+        )
+        return done
 
     # --- codes --------------------------------------------------------------------------------------------------------
 
-    async def start(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/start")
+    async def start(self, turn: Turn, reply: Reply) -> Outcome | Instead | Callable[[Tx], Outcome]:
         """Greet a person who has access already, or use the link that they followed: it may bring a higher role."""
+        rest = turn.rest
         opened = next((take for begins, take in self.links.items() if rest.startswith(begins)), None)
-        if opened is not None and incoming.private:
-            await opened(incoming, reply, rest)
-        elif rest and incoming.private and Actor.of(incoming).firsthand:
-            await self._enter(incoming, reply, rest, inside=True)
-        elif self.greeting:
-            hello = own(self.greeting, incoming.language, name=incoming.user.name)
-            await finish_with(self.store, incoming, reply, hello)
-        else:
-            await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, welcome(tx, incoming, self.library)))
+        if opened is not None and turn.private:
+            await opened(turn, reply, rest)
+            return ENDED
+        if rest and turn.private and Actor.of(turn).firsthand:
+            await self._enter(turn, reply, rest, inside=True)
+            return ENDED
+        if self.greeting:
+            return own(self.greeting, turn.language, name=turn.user.name)
+        return lambda tx: welcome(tx, turn, self.library)
 
     async def _enter(self, incoming: Incoming, reply: Reply, code: str, *, inside: bool = False) -> None:
         user, bot = incoming.user.id, incoming.address.bot

@@ -13,7 +13,7 @@ neither of these.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -23,10 +23,9 @@ from bot.access.rights import refusal
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, set_caps, subject, until_month
 from bot.errors import BadInput, NotAllowed
-from bot.feature import ButtonHandler, Command, Handlers
-from bot.outbox import Choice, end_question, finish, finish_asking, finish_turn, finish_with
+from bot.handlers import ENDED, NOT_MINE, Feature, Instead, Result, Turn, awaited, command, press
+from bot.outbox import Answer, Ask, Choice, end_question, end_turn, finish
 from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Allowance
 from bot.storage.repositories.money.budgets import DAY, USER
 from bot.storage.store import Store, Tx
@@ -80,7 +79,7 @@ def read(words: str) -> tuple[str, str]:
 
 
 @dataclass(slots=True, kw_only=True)
-class Allowances:
+class Allowances(Feature):
     """The command /allowance and its buttons. `currency` is the ISO code in which amounts are shown."""
 
     store: Store
@@ -89,36 +88,28 @@ class Allowances:
     budget: Budget
     currency: str
 
-    def feature(self) -> Handlers:
-        """The command, its buttons, and the awaited answer of an admin who changes an allowance."""
-        return Handlers(
-            commands={"/allowance": Command(self.allowance, is_notice=True)},
-            presses={
-                "allowance.of": ButtonHandler(self.press_of, Permission.MANAGE),
-                "allowance.change": ButtonHandler(self.press_change, Permission.MANAGE),
-            },
-            awaits={"allowance.change": self.change},
-        )
-
-    async def allowance(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Show what is left to the sender; for admins, show or set the allowance of the person in `rest`.
+    @command("/allowance", is_notice=True)
+    async def allowance(self, turn: Turn, reply: Reply) -> Instead | Callable[[Tx], Answer]:
+        """Show what is left to the sender; for admins, show or set the allowance of the person in the words.
 
         Raises `NotAllowed` outside of a private chat, and `BadInput` for words that it can't parse, and for a name.
         """
-        decision = self.access.authorize(Actor.of(incoming), Permission.MANAGE)
-        if not rest or decision is Decision.NOT_HIGH_ENOUGH:
-            await self._own(incoming, reply)
-            return
-        language = incoming.language
+        decision = self.access.authorize(Actor.of(turn), Permission.MANAGE)
+        if not turn.rest or decision is Decision.NOT_HIGH_ENOUGH:
+            return lambda tx: self._show_own(tx, turn)
         if decision is not Decision.ALLOWED:
-            raise NotAllowed(say(language, "allowance.private"))
-        name, words = read(rest)
-        if words and AllowanceChange.of(words) is None:
-            raise BadInput(say(language, "allowance.usage"))
+            raise NotAllowed(turn.say("allowance.private"))
+        name, words = read(turn.rest)
+        change = AllowanceChange.of(words)
+        if words and change is None:
+            raise BadInput(turn.say("allowance.usage"))
         if not ID.fullmatch(name):
-            bot = incoming.address.bot
-            raise BadInput(await self.store.read(lambda tx: self._which(tx, bot, language, name, words)))
-        await self._of(incoming, reply, int(name), words)
+            bot = turn.address.bot
+            raise BadInput(await self.store.read(lambda tx: self._which(tx, bot, turn.language, name, words)))
+        if change is None:
+            return lambda tx: self._show(tx, turn, int(name))
+        await finish(self.directory, reply, lambda tx: end_turn(tx, turn, self._set(tx, turn, int(name), change)))
+        return ENDED
 
     def _which(self, tx: Tx, bot: int, language: str, name: str, words: str) -> str:
         """The answer to a name: the ids of the people with this name, members first, and how to write the command."""
@@ -133,39 +124,26 @@ class Allowances:
             lines.append(say(language, "allowance.more", count=more))
         return say(language, "allowance.which", people="\n".join(lines), words=words).rstrip()
 
-    async def press_of(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show the allowance of a person, or reset it to that of everybody."""
-        await self._of(incoming, reply, int(action.payload["whom"]), action.payload.get("wish", ""))
-
-    async def _of(self, incoming: Incoming, reply: Reply, user: int, words: str) -> None:
-        """Show the allowance of a user, or set it if `words` are a change."""
-        change = AllowanceChange.of(words)
-        if change is None:
-            await self._show(incoming, reply, user)
-        else:
-            await self._set(incoming, reply, user, change)
-
-    # --- the sender's own ---------------------------------------------------------------------------------------------
-
-    async def _own(self, incoming: Incoming, reply: Reply) -> None:
-        lines = await self.store.read(lambda tx: what_is_left(tx, self.budget, incoming, self.currency))
-        text = "\n".join(lines) or say(incoming.language, "allowance.free")
-        await finish_with(self.store, incoming, reply, text)
+    def _show_own(self, tx: Tx, turn: Turn) -> Answer:
+        lines = what_is_left(tx, self.budget, turn, self.currency)
+        return Answer("\n".join(lines) or turn.say("allowance.free"))
 
     # --- the allowance of a user --------------------------------------------------------------------------------------
 
-    async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
-        language, choices = incoming.language, list[Choice]()
-        if _may(self.access, incoming, user):
-            choices.append(Choice(say(language, "allowance.change"), "allowance.change", {"whom": user}))
+    @press("allowance.of", requires=Permission.MANAGE, changes_members=True)
+    def show_or_reset(self, tx: Tx, turn: Turn, whom: int, wish: str = "") -> Answer:
+        """Show the allowance of a person, or reset it to that of everybody."""
+        change = AllowanceChange.of(wish)
+        return self._show(tx, turn, whom) if change is None else self._set(tx, turn, whom, change)
+
+    def _show(self, tx: Tx, turn: Turn, user: int) -> Answer:
+        choices = list[Choice]()
+        if _may(self.access, turn, user):
+            choices.append(Choice(turn.say("allowance.change"), "allowance.change", {"whom": user}))
             if self.directory.allowance(user) is not None:
                 reset = {"whom": user, "wish": "default"}
-                choices.append(Choice(say(language, "allowance.reset"), "allowance.of", reset))
-
-        def work(tx: Tx) -> None:
-            finish_turn(tx, incoming, self._card(tx, incoming, user, language), choices=choices)
-
-        await finish(self.store, reply, work)
+                choices.append(Choice(turn.say("allowance.reset"), "allowance.of", reset))
+        return Answer(self._card(tx, turn, user, turn.language), choices=choices)
 
     def _card(self, tx: Tx, incoming: Incoming, user: int, language: str) -> str:
         """A person's name, limits, and what they have spent today and this month."""
@@ -179,52 +157,42 @@ class Allowances:
         whose = say(language, "allowance.personal" if own else "allowance.everybody")
         day, month = (_cap(language, cap, self.currency) for cap in (caps.user, caps.user_month))
         name = tx.members.read_names(bot, [user]).get(user, "-")
-        return say(
-            language, "allowance.card", name=name, id=user, day=day, month=month, today=today, this_month=this_month,
-            whose=whose,
-        )  # fmt: skip
+        spent = {"today": today, "this_month": this_month}
+        return say(language, "allowance.card", name=name, id=user, day=day, month=month, whose=whose, **spent)
 
-    async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("allowance.change", requires=Permission.MANAGE)
+    def ask_change(self, _tx: Tx, turn: Turn, whom: int) -> Ask:
         """Ask the admin for the new allowance of a person."""
-        user = action.payload["whom"]
+        return Ask("allowance.change", turn.say("allowance.ask"), whom=whom)
 
-        def work(tx: Tx) -> None:
-            finish_asking(tx, incoming, "allowance.change", say(incoming.language, "allowance.ask"), whom=user)
-
-        await finish(self.store, reply, work)
-
-    async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+    @awaited("allowance.change", changes_members=True)
+    def change(self, tx: Tx, turn: Turn, whom: int) -> Result:
         """Set the allowance that the admin has written as an answer.
 
-        False for a sender who is not an admin. Raises `BadInput` for words that it can't parse; the bot still waits.
+        The message of a sender who is not an admin is one like any other. Raises `BadInput` for words that it can't
+        parse; the bot still waits.
         """
-        if self.access.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
-            return False
-        change = AllowanceChange.of(incoming.text)
+        if self.access.authorize(Actor.of(turn), Permission.MANAGE) is not Decision.ALLOWED:
+            return NOT_MINE
+        change = AllowanceChange.of(turn.text)
         if change is None:
-            raise BadInput(say(incoming.language, "allowance.ask"))
-        await self._set(incoming, reply, action.payload["whom"], change)
-        return True
+            raise BadInput(turn.say("allowance.ask"))
+        return self._set(tx, turn, whom, change)
 
-    async def _set(self, incoming: Incoming, reply: Reply, user: int, change: AllowanceChange) -> None:
-        language, bot, admin = incoming.language, incoming.address.bot, incoming.user.id
-
-        def work(tx: Tx) -> None:
-            now = stored_access(self.access, tx, bot)
-            if now.role(Actor(user, private=True)) is Role.OWNER:
-                raise BadInput(say(language, "allowance.owner"))
-            if not _may(now, incoming, user):
-                raise refusal(tx, incoming)
-            new = change.over(tx.members.list_allowances(bot).get(user, Allowance()))
-            tx.members.store_allowance(bot, user, new, admin)
-            tx.audit.add_entry(bot, admin, "allowance", user, **_details(new))
-            end_question(tx, incoming)
-            day, month = (_cap(language, amount, self.currency) for amount in (new.day, new.month))
-            name = tx.members.read_names(bot, [user]).get(user, "-")
-            text = say(language, "allowance.set", name=name, id=user, day=day, month=month)
-            finish_turn(tx, incoming, text)
-
-        await finish(self.directory, reply, work)
+    def _set(self, tx: Tx, turn: Turn, user: int, change: AllowanceChange) -> Answer:
+        language, bot, admin = turn.language, turn.address.bot, turn.user.id
+        now = stored_access(self.access, tx, bot)
+        if now.role(Actor(user, private=True)) is Role.OWNER:
+            raise BadInput(turn.say("allowance.owner"))
+        if not _may(now, turn, user):
+            raise refusal(tx, turn)
+        new = change.over(tx.members.list_allowances(bot).get(user, Allowance()))
+        tx.members.store_allowance(bot, user, new, admin)
+        tx.audit.add_entry(bot, admin, "allowance", user, **_details(new))
+        end_question(tx, turn)
+        day, month = (_cap(language, amount, self.currency) for amount in (new.day, new.month))
+        name = tx.members.read_names(bot, [user]).get(user, "-")
+        return Answer(turn.say("allowance.set", name=name, id=user, day=day, month=month))
 
 
 def audited(currency: str, language: str, details: Mapping[str, str]) -> str:
@@ -245,11 +213,9 @@ def what_is_left(tx: Tx, budget: Budget, incoming: Incoming, currency: str) -> l
             left, most = (
                 pricing.shown(language, amount, currency) if kind == MONEY else str(amount)
                 for amount in (max(cap - spent, 0), cap)
-            )  # fmt: skip
-            line = say(
-                language, f"allowance.{scope}.{'month' if month else 'day'}",
-                rest=say(language, f"allowance.rest.{kind}", left=left, cap=most),
-            )  # fmt: skip
+            )
+            rest = say(language, f"allowance.rest.{kind}", left=left, cap=most)
+            line = say(language, f"allowance.{scope}.{'month' if month else 'day'}", rest=rest)
             wait = duration(language, until_month(now) if month else DAY - now % DAY)
             lines.append(say(language, "allowance.renewed", line=line, wait=wait))
     return lines

@@ -11,14 +11,13 @@ from bot.billing import pricing, usage_chart
 from bot.billing.allowances import what_is_left
 from bot.billing.budget import Budget
 from bot.billing.instances import Instance
-from bot.feature import Command, Handlers
-from bot.outbox import finish_with
+from bot.handlers import Feature, Turn, command
 from bot.ports import Reply
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.repositories.money.ledger import Line
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import File, Incoming, Outgoing, Permission
+from bot.types import File, Outgoing, Permission
 
 DAYS = 30  # on the chart
 MODELS = 8  # that are named one by one
@@ -40,7 +39,7 @@ class Account:
 
 
 @dataclass(slots=True, kw_only=True)
-class UsageReport:
+class UsageReport(Feature):
     """Answers /usage from the ledger, with what is left by the `budget`. `titles` are the models' titles by their
     names, `instances` those that are paid by the hour.
     """
@@ -52,20 +51,17 @@ class UsageReport:
     titles: Mapping[str, str] = field(default_factory=dict)
     instances: Sequence[Instance] = ()
 
-    def feature(self) -> Handlers:
-        """The feature with the command /usage."""
-        return Handlers(commands={"/usage": Command(self.usage, is_notice=True)})
-
-    async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+    @command("/usage", is_notice=True)
+    async def usage(self, turn: Turn, _reply: Reply) -> Outgoing:
         """Show what the sender has spent and what is left; to owners, in private, also what the whole bot has spent."""
-        language = incoming.language
-        everything = self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED
+        language = turn.language
+        everything = self.access.authorize(Actor.of(turn), Permission.ADMINISTER) is Decision.ALLOWED
 
         def question(tx: Tx) -> tuple[list[tuple[str, Account]], list[str]]:
-            found = [("usage.own", self._account(tx, incoming.address.bot, incoming.user.id))]
+            found = [("usage.own", self._account(tx, turn.address.bot, turn.user.id))]
             if everything:
-                found.append(("usage.bot", self._account(tx, incoming.address.bot, None)))
-            return found, what_is_left(tx, self.budget, incoming, self.currency)
+                found.append(("usage.bot", self._account(tx, turn.address.bot, None)))
+            return found, what_is_left(tx, self.budget, turn, self.currency)
 
         accounts, left = await self.store.read(question)
         drawn = accounts[-1][1]
@@ -76,8 +72,7 @@ class UsageReport:
             paragraphs.append("\n".join(self._hours(language)))
         text = "\n\n".join(("\n".join(left), *paragraphs, chart)).lstrip()
         png = usage_chart.draw(self._bars(drawn), language)
-        photo = Outgoing(shortened(text), plain=True, file=File(png, "photo", "usage.png"), instead=text)
-        await finish_with(self.store, incoming, reply, photo)
+        return Outgoing(shortened(text), plain=True, file=File(png, "photo", "usage.png"), instead=text)
 
     def _account(self, tx: Tx, bot: int, user: int | None) -> Account:
         now = self.store.clock.time()

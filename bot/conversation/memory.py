@@ -19,7 +19,7 @@ from bot.handlers import Feature, Turn, awaited, command, job, press, section
 from bot.llm import prompt
 from bot.outbox import Answer, Ask, Choice, Page
 from bot.prompts.catalog import instruct
-from bot.storage.repositories.memory import Fact, Summary
+from bot.storage.repositories.conversations import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say

@@ -11,29 +11,26 @@ from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision
 from bot.feature import Command, Handlers, joined
-from bot.jobs import menus
-from bot.outbox import finish_with_notice
-from bot.ports import Menu, Reply, Transport
-from bot.storage.store import Store
+from bot.handlers import Feature, Turn, command, job
+from bot.jobs.menus import KIND
+from bot.outbox import Answer
+from bot.ports import Menu, Transport
+from bot.storage.store import Store, Tx
 from bot.texts.catalog import LANGUAGES, own, say
-from bot.types import Incoming, Job, Permission
+from bot.types import Job, Permission
 
 PRIVATE = ("/new", "/chats", "/image", "/write", "/remind", "/model", "/settings", "/usage", "/help")
 GROUP = ("/new", "/image", "/whisper", "/remind", "/model", "/settings", "/usage", "/help")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Help:
+class Help(Feature):
     """Lists the commands of all `features`."""
 
     store: Store
     access: Access
     transport: Transport
     features: Sequence[Handlers] = ()
-
-    def feature(self) -> Handlers:
-        """/help, and the job that sets the menu of one private chat."""
-        return Handlers(commands={"/help": Command(self.help, is_notice=True)}, jobs={menus.KIND: self.set_menu})
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -75,8 +72,9 @@ class Help:
         codes = (code for code in (*LANGUAGES, *told) if code != "en" and len(code) == 2)  # Telegram takes two letters
         return ["", *dict.fromkeys(codes)]
 
+    @job(KIND)
     async def set_menu(self, job: Job) -> None:
-        """The job: set the menu of a private chat by the language and the role that its user has now."""
+        """Set the menu of a private chat by the language and the role that its user has now."""
         where = job.address
         language = await self.store.read(lambda tx: tx.chats.read_language(where.bot, where.chat))
         await self.transport.set_menu(
@@ -84,13 +82,12 @@ class Help:
         )
         await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
-    async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+    @command("/help", is_notice=True)
+    def help(self, _tx: Tx, turn: Turn) -> Answer:
         """Say what can be sent, edited and replied to, and list the menu of this user."""
-        language = incoming.language
-        listed = self.menu(language, Actor.of(incoming), of_groups=not incoming.private)
-        lines = "\n".join(say(language, "help.line", name=name, about=text) for name, text in listed)
-        key = "help" if incoming.private else "help.group"
-        await finish_with_notice(self.store, incoming, reply, key, commands=lines)
+        listed = self.menu(turn.language, Actor.of(turn), of_groups=not turn.private)
+        lines = "\n".join(turn.say("help.line", name=name, about=text) for name, text in listed)
+        return Answer(turn.say("help" if turn.private else "help.group", commands=lines), is_notice=True)
 
 
 def _line(word: str, command: Command, language: str) -> tuple[str, str]:

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
-from bot.feature import ButtonHandler, Handlers, ReplyHandler
+from bot.feature import ReplyHandler
+from bot.handlers import ENDED, Feature, Instead, Turn, kind, press
 from bot.media.attachments import Attachments
-from bot.outbox import Effect, end_question, finish, finish_turn, finish_with, finish_with_notice, with_choices
+from bot.outbox import Answer, Effect, end_question, finish, finish_turn, finish_with_notice, with_choices
 from bot.ports import Reply
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
+class Questions(Feature):
     """Turns attachments into parts of the question, then has the assistant answer.
 
     `awaits` are the handlers of messages that the bot has asked for, by the action that asked.
@@ -28,16 +28,6 @@ class Questions:
     assistant: Assistant
     attached: Attachments
     awaits: Mapping[str, ReplyHandler] = field(default_factory=dict)
-
-    def feature(self) -> Handlers:
-        """Edited messages, and buttons: one accepts the price of attachments, one cancels a question of the bot."""
-        return Handlers(
-            presses={
-                "attached.again": ButtonHandler(self.press_attached),
-                "ask.cancel": ButtonHandler(self.press_cancel),
-            },
-            kinds={Kind.EDIT: self.edit},
-        )
 
     async def ask(self, incoming: Incoming, reply: Reply) -> None:
         """Answer a message that is no command. Raises `UserError`s, such as `BadInput` for a file of a wrong kind."""
@@ -67,39 +57,40 @@ class Questions:
 
         await finish(self.store, reply, work)
 
-    async def edit(self, incoming: Incoming, reply: Reply) -> None:
+    @kind(Kind.EDIT)
+    async def edit(self, turn: Turn, reply: Reply) -> Instead | None:
         """Answer an edited question again, if the edit needs it (`branching.revise` decides that)."""
-        is_question = incoming.text.strip() and not incoming.text.startswith("/")
-        if is_question and await self.assistant.answer_edited(incoming, reply):
-            return
-        if is_question and await self.store.read(lambda tx: branching.is_first(tx, incoming)):
-            await self.ask(incoming, reply)
-        else:
-            await finish_with(self.store, incoming, reply)
+        if not turn.text.strip() or turn.text.startswith("/"):
+            return None
+        if await self.assistant.answer_edited(turn, reply):
+            return ENDED
+        if not await self.store.read(lambda tx: branching.is_first(tx, turn)):
+            return None
+        await self.ask(turn, reply)
+        return ENDED
 
-    async def press_attached(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("attached.again")
+    async def answer_attached(self, turn: Turn, reply: Reply, agreed: bool) -> Instead:
         """Answer a message whose attachments were too expensive at first: the user has accepted the price."""
-        sent = self.attached.again(incoming, action)
-        if (question := await self.attached.take(sent, reply, agreed=action.payload["agreed"])) is not None:
+        sent = self.attached.again(turn, turn.pressed)
+        if (question := await self.attached.take(sent, reply, agreed=agreed)) is not None:
             spoken = self.attached.answered(sent)
 
             def then(tx: Tx) -> None:
-                tx.buttons.expire_button(action.key)
+                tx.buttons.expire_button(turn.data)
                 if spoken is not None:
                     spoken(tx)
 
             await self._answer(question, reply, then)
+        return ENDED
 
-    async def press_cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("ask.cancel")
+    def cancel(self, tx: Tx, turn: Turn, asked: str) -> Answer:
         """Stop waiting for the words that the message of this button asked for."""
-
-        def work(tx: Tx) -> None:
-            waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
-            if waiting is not None and waiting.payload.get("asked") == action.payload["asked"]:
-                end_question(tx, incoming)
-            finish_turn(tx, incoming, say(incoming.language, "ask.cancelled"), over=True)
-
-        await finish(self.store, reply, work)
+        waiting = tx.buttons.find_awaited(turn.address, turn.user.id)
+        if waiting is not None and waiting.payload.get("asked") == asked:
+            end_question(tx, turn)
+        return Answer(turn.say("ask.cancelled"), over=True)
 
     async def _answer(self, question: Incoming, reply: Reply, then: Effect | None) -> None:
         """Ask the assistant, or hand the message to the feature that has asked for it."""

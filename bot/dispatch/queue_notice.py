@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 
 from bot.clock import Clock
 from bot.dispatch.lanes import Lanes
-from bot.feature import ButtonHandler, Handlers
-from bot.outbox import ALONE, finish, finish_turn, finish_with, with_choices
+from bot.handlers import Again, Feature, Turn, job, press
+from bot.outbox import ALONE, Answer, with_choices
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Outgoing
@@ -27,7 +26,7 @@ GROUP_PAUSE = 60.0  # seconds between two notices in a conversation of a group
 
 
 @dataclass(slots=True, kw_only=True)
-class QueueNotice:
+class QueueNotice(Feature):
     """Sends a notice that messages wait, `after` seconds (0: never), and deletes it. `stop` stops the answer in a
     conversation, given its key.
     """
@@ -49,10 +48,10 @@ class QueueNotice:
         """The clock of the store."""
         return self.store.clock
 
-    def feature(self) -> Handlers:
-        """The presses `queue.now` and `queue.drop`, and the job that deletes a notice."""
-        presses = {"queue.now": ButtonHandler(self.press_now), "queue.drop": ButtonHandler(self.press_drop)}
-        return Handlers(presses=presses, jobs={KIND: self.look})
+    def deliver(self, turn: str, chats: Sequence[Address]) -> None:
+        """Send what was stored in the background."""
+        for where in chats:
+            self.tasks.create_task(self.transport.reply(where, turn).finish())
 
     def queued(self, incoming: Incoming) -> None:
         """A message waits: send a notice after a while, unless the conversation has one."""
@@ -81,7 +80,7 @@ class QueueNotice:
             self._group_notices.pop(where.key, None)
             return
 
-        def work(tx: Tx) -> str:
+        def show(tx: Tx) -> str:
             if left := _jobs(tx, where):  # a notice of an earlier process
                 return left[0].key
             known = with_choices(tx, incoming)
@@ -96,7 +95,7 @@ class QueueNotice:
             tx.jobs.add_job(Job(KIND, key, where, due=self.clock.time() + LOOK))
             return key
 
-        notice = await self.store.write_until_stored(work)
+        notice = await self.store.write_until_stored(show)
         if not notice:
             return
         self.wake_jobs()
@@ -110,35 +109,32 @@ class QueueNotice:
         await self.store.write_until_stored(lambda tx: _end(tx, address, notice))
         await self.transport.reply(address, notice).finish()
 
-    async def look(self, job: Job) -> None:
-        """The job: delete a notice that a restart has left behind, once no message waits in its conversation."""
-        where = job.address
+    @job(KIND)
+    def look(self, tx: Tx, due: Job) -> Again | None:
+        """Delete a notice that a restart has left behind, once no message waits in its conversation."""
+        where = due.address
+        is_over = not tx.inbox.has_new(where.bot, where.chat_key) and _end(tx, where, due.key)
+        return None if is_over else Again(tx.clock.time() + LOOK)
 
-        def work(tx: Tx) -> None:
-            if tx.inbox.has_new(where.bot, where.chat_key) or not _end(tx, where, job.key):
-                tx.jobs.reschedule(job, self.clock.time() + LOOK)
-
-        await self.store.write(work)
-        await self.transport.reply(where, job.key).finish()
-
-    async def press_now(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("queue.now")
+    async def answer_now(self, turn: Turn, _reply: Reply) -> None:
         """Stop the answer that is being written, so that the next message is answered."""
-        self.stop(incoming.address.key)
-        await finish_with(self.store, incoming, reply)
+        self.stop(turn.address.key)
 
-    async def press_drop(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("queue.drop")
+    async def drop(self, turn: Turn, _reply: Reply) -> Callable[[Tx], Answer]:
         """Drop the waiting messages of this user, and say so in place of the notice."""
-        dropped = self.lanes.drop(incoming.address, incoming.user.id)
-        self._notices.pop(incoming.address.key, None)
+        dropped = self.lanes.drop(turn.address, turn.user.id)
+        self._notices.pop(turn.address.key, None)
 
-        def work(tx: Tx) -> None:
+        def end(tx: Tx) -> Answer:
             for one in dropped:
                 tx.inbox.mark_done(one.ids)
-            for job in _jobs(tx, incoming.address):
-                tx.jobs.delete_done(job)
-            finish_turn(tx, incoming, say(incoming.language, "queue.dropped", count=len(dropped)), over=True)
+            for left in _jobs(tx, turn.address):
+                tx.jobs.delete_done(left)
+            return Answer(turn.say("queue.dropped", count=len(dropped)), over=True)
 
-        await finish(self.store, reply, work)
+        return end
 
 
 def _jobs(tx: Tx, where: Address) -> Sequence[Job]:

@@ -7,7 +7,7 @@ recognition twice. A spoken answer is a job: the text comes at once, the voice n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from bot.access.audit_log import record_settings
@@ -15,11 +15,10 @@ from bot.ai import Answered, Failed, SpeechToText, TextToSpeech
 from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildSlot
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
-from bot.feature import ButtonHandler, Command, Handlers, Section
+from bot.handlers import Feature, Turn, command, job, press, section
 from bot.media import audio
-from bot.outbox import Choice, Page, as_notice, delivery_key, finish, finish_page, finish_with_notice
+from bot.outbox import Answer, Choice, Page, delivery_key
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, File, Incoming, Job, Outgoing, Permission
@@ -42,7 +41,7 @@ class Recording:
 
 
 @dataclass(slots=True, kw_only=True)
-class Voice:
+class Voice(Feature):
     """Recognises voice notes and speaks answers.
 
     `listener` is None without recognition, `speaker` is None without synthesis. `longest` is the longest accepted note
@@ -56,51 +55,30 @@ class Voice:
     meter: Meter
     longest: int = 1800
 
-    def feature(self) -> Handlers:
-        """The command /voice with its section of the settings panel, and the job that speaks an answer."""
-        return Handlers(
-            commands={"/voice": Command(self.voice)},
-            presses={"voice.set": ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True)},
-            jobs={KIND: self.speak},
-            sections={
-                "voice": Section(page=self._page, value=self._value, offered=lambda _incoming: self.speaker is not None)
-            },
-        )
+    def _value(self, tx: Tx, turn: Incoming) -> str:
+        return say(turn.language, "voice.on" if tx.chats.answers_with_voice(turn.address) else "voice.text")
 
-    async def voice(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+    @command("/voice", is_notice=True)
+    def voice(self, tx: Tx, turn: Turn) -> Answer | Page:
         """Open a settings panel with the choice whether voice notes are answered with voice in this chat."""
-        if self.speaker is None:
-            await finish_with_notice(self.store, incoming, reply, "voice.off")
-            return
-        notice = as_notice(incoming, reply)
-        await finish(self.store, reply, lambda tx: finish_page(tx, notice, self._page(tx, notice)))
+        return Answer(turn.say("voice.off")) if self.speaker is None else self.show(tx, turn)
 
-    def _value(self, tx: Tx, incoming: Incoming) -> str:
-        return say(incoming.language, "voice.on" if tx.chats.answers_with_voice(incoming.address) else "voice.text")
+    @section("voice", value=_value, offered=lambda self, _turn: self.speaker is not None)
+    def show(self, tx: Tx, turn: Turn) -> Page:
+        """Whether voice notes are answered with voice in this chat."""
+        now = tx.chats.answers_with_voice(turn.address)
+        labels = {True: turn.say("voice.on"), False: turn.say("voice.text")}
+        rows = [
+            [Choice(("✓ " if on is now else "") + label, "voice.set", {"voice": on})] for on, label in labels.items()
+        ]
+        return Page(f"{turn.say('settings.voice')}\n\n{turn.say('settings.voice.about')}", rows)
 
-    def _page(self, tx: Tx, incoming: Incoming) -> Page:
-        language, now = incoming.language, tx.chats.answers_with_voice(incoming.address)
-        title = f"{say(language, 'settings.voice')}\n\n{say(language, 'settings.voice.about')}"
-        values = ((True, "voice.on"), (False, "voice.text"))
-        return Page(
-            title,
-            [
-                [Choice(("✓ " if on is now else "") + say(language, key), "voice.set", {"voice": on})]
-                for on, key in values
-            ],
-        )
-
-    async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("voice.set", requires=Permission.CHOOSE, has_toast=True)
+    def choose(self, tx: Tx, turn: Turn, voice: bool) -> Page:
         """Store whether voice notes are answered with voice in this chat, and show it in the panel."""
-        on, where = bool(action.payload["voice"]), incoming.address
-
-        def work(tx: Tx) -> None:
-            tx.chats.set_voice_answers(where, on=on)
-            record_settings(tx, incoming, voice="on" if on else "off")
-            finish_page(tx, incoming, self._page(tx, incoming))
-
-        await finish(self.store, reply, work)
-        await reply.acknowledge(say(incoming.language, "voice.mirrors" if on else "voice.silent"))
+        tx.chats.set_voice_answers(turn.address, on=voice)
+        record_settings(tx, turn, voice="on" if voice else "off")
+        return replace(self.show(tx, turn), toast=turn.say("voice.mirrors" if voice else "voice.silent"))
 
     def check(self, attachment: Attachment, language: str) -> None:
         """Raise `BadInput` for a note that is too long, or if speech is off, before the file is fetched."""
@@ -201,8 +179,9 @@ class Voice:
         asked = {"language": incoming.language, "user": incoming.user.id}
         tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, asked, due=self.store.clock.time()))
 
+    @job(KIND)
     async def speak(self, job: Job) -> None:
-        """The job: send the answer of a turn as a voice note. A text that is too long is cut after a sentence."""
+        """Send the answer of a turn as a voice note. A text that is too long is cut after a sentence."""
         answer = await self.store.read(lambda tx: tx.messages.find_of_turn(job.address, job.key, "assistant"))
         text = spoken(answer.text, self.speaker.longest) if answer is not None and self.speaker is not None else ""
         if not text or self.speaker is None:

@@ -106,7 +106,7 @@ def test_each_kind_of_job_is_tested(kind: str) -> None:
 
 def test_each_kind_of_incoming_is_handled_and_tested() -> None:
     for kind in Kind:
-        assert re.search(rf"incoming\.kind is Kind\.{kind.name}:|Kind\.{kind.name}: self\.", SOURCES), kind
+        assert re.search(rf"incoming\.kind is Kind\.{kind.name}:|@kind\(Kind\.{kind.name}\)", SOURCES), kind
         assert any(f"Kind.{kind.name}" in text for text in TESTS.values()), kind
 
 

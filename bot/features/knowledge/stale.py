@@ -17,7 +17,7 @@ from bot.access.rights import Rights
 from bot.billing.metering import BillTo
 from bot.errors import ConfigError
 from bot.features.knowledge.jobs import send
-from bot.handlers import After, Feature, Turn, job, press
+from bot.handlers import Feature, Turn, job, press
 from bot.jobs.learning import REVIEW, STALE
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
@@ -159,7 +159,7 @@ class StaleAnswers(Feature):
     # --- what an admin decides ----------------------------------------------------------------------------------------
 
     @press("stale.tell", requires=Permission.MANAGE)
-    def tell(self, tx: Tx, turn: Turn, quotes: list[int], passage: int, old: str, new: str) -> After:
+    def tell(self, tx: Tx, turn: Turn, quotes: list[int], passage: int, old: str, new: str) -> Answer:
         """Tell each chat that was shown a stale quote what the source says now, once, if the chat may still read that
         source.
         """
@@ -179,7 +179,7 @@ class StaleAnswers(Feature):
         if asked:
             tx.audit.add_entry(bot, turn.user.id, "kb_corrected", chats=len(chats))
         told = turn.say("stale.told" if asked else "learned.gone", count=len(chats))
-        return After(Answer(told, over=True), lambda: self.deliver(f"{turn.id}.stale", chats))
+        return Answer(told, over=True)
 
     @press("stale.leave", requires=Permission.MANAGE)
     def leave(self, tx: Tx, turn: Turn, quotes: list[int]) -> Answer:
