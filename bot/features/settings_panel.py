@@ -15,13 +15,13 @@ from decimal import Decimal
 from bot.access.audit_log import store_choices
 from bot.ai import Profile
 from bot.billing.pricing import MILLION, currency
-from bot.feature import ButtonHandler, Command, Handlers, Section
+from bot.feature import Section
+from bot.handlers import Feature, Turn, command, press, section
 from bot.jobs import menus
 from bot.llm.routing import ModelOption, Routing
-from bot.outbox import ALONE, Choice, Page, finish, finish_page, finish_with
+from bot.outbox import ALONE, Answer, Choice, Page
 from bot.ports import Reply
 from bot.prompts.library import Library
-from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import NAMES, known, say
 from bot.types import ChatChoices, Incoming, Permission
@@ -31,18 +31,30 @@ REASONING = ("auto", "on", "off")
 TEMPERATURES = ("", "exact", "even", "free")
 CHOICES = ("language", "model", "streaming", "notices", "reasoning", "temperature")  # columns of the table of chats
 ORDER = (
-    "model", "persona", "reasoning", "temperature", "answers", "voice", "language", "zone", "streaming", "notices",
-    "memory", "templates", "jobs", "data",
-)  # fmt: skip
+    "model",
+    "persona",
+    "reasoning",
+    "temperature",
+    "answers",
+    "voice",
+    "language",
+    "zone",
+    "streaming",
+    "notices",
+    "memory",
+    "templates",
+    "jobs",
+    "data",
+)
 SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 
 
 @dataclass(slots=True, kw_only=True)
-class SettingsPanel:
+class SettingsPanel(Feature):
     """Shows the choices of a chat and stores them. `streaming` is the operator's default: "draft", "edit" or "off".
 
     `others` are the sections of the other features, by their names; `hidden` are names of sections that are
-    switched off. `wake_jobs` is called after a job was added.
+    switched off.
     """
 
     store: Store
@@ -53,111 +65,33 @@ class SettingsPanel:
     library: Library = field(default_factory=Library)
     hidden: Collection[str] = ()
 
-    def feature(self) -> Handlers:
-        """The four commands, the buttons of the panel, and the sections about models, language and streaming."""
-        stores = ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True)
-        return Handlers(
-            commands={
-                "/model": Command(self.model, is_notice=True),
-                "/settings": Command(self.settings, is_notice=True),
-                "/reasoning": Command(self.reasoning, is_notice=True),
-                "/language": Command(self.language, is_notice=True),
-            },
-            presses={
-                "settings": ButtonHandler(self.press_settings),
-                # Panels of before this button had one action for each section.
-                **{f"settings.{name}": ButtonHandler(self.press_settings) for name in CHOICES[:-2]},
-                **{f"{name}.set": stores for name in (*CHOICES, "answers")},
-                "model.everywhere": ButtonHandler(self.press_everywhere),
-                "model.mine": ButtonHandler(self.press_mine, has_toast=True),
-            },
-            sections=self._own_sections(),
-        )
-
     @property
     def sections(self) -> Mapping[str, Section]:
         """All sections of the panel by their names."""
-        sections = {**self.others, **self._own_sections()}
+        sections = {**self.others, **self.feature().sections}
         return {name: section for name, section in sections.items() if name not in self.hidden}
-
-    def _own_sections(self) -> dict[str, Section]:
-        return {
-            "model": Section(page=self._model_page, value=lambda _tx, incoming: self._now(incoming.chat)[0].title),
-            "reasoning": Section(
-                page=self._reasoning_page,
-                value=lambda _tx, incoming: say(incoming.language, f"reasoning.{incoming.chat.reasoning or 'auto'}"),
-                offered=lambda incoming: self._now(incoming.chat)[0].model.profile.reasoning,
-            ),
-            "temperature": Section(
-                page=lambda _tx, incoming: _values_page(
-                    incoming, "temperature", incoming.chat.temperature,
-                    [(one, say(incoming.language, f"temperature.{one or 'usual'}")) for one in TEMPERATURES],
-                ),
-                value=lambda _tx, incoming: say(
-                    incoming.language, f"temperature.{incoming.chat.temperature or 'usual'}"
-                ),
-            ),
-            "language": Section(
-                page=lambda _tx, incoming: _values_page(
-                    incoming, "language", known(incoming.language), [(code, name) for code, name in NAMES.items()]
-                ),
-                value=lambda _tx, incoming: NAMES[known(incoming.language)],
-            ),
-            "streaming": Section(
-                page=lambda _tx, incoming: _values_page(
-                    incoming, "streaming", self._streaming(incoming), _named(incoming, "streaming", STREAMING)
-                ),
-                value=lambda _tx, incoming: say(incoming.language, f"streaming.{self._streaming(incoming)}"),
-            ),
-            "notices": Section(
-                page=lambda _tx, incoming: _values_page(
-                    incoming, "notices", incoming.chat.notices,
-                    [("", say(incoming.language, "notices.all")), (ALONE, say(incoming.language, "notices.alone"))],
-                ),
-                value=lambda _tx, incoming: say(incoming.language, f"notices.{incoming.chat.notices or 'all'}"),
-                offered=lambda incoming: not incoming.private,
-            ),
-            "answers": Section(
-                page=lambda _tx, incoming: _values_page(
-                    incoming, "answers", incoming.chat.answers,
-                    [("", say(incoming.language, "answers.mentions")), ("all", say(incoming.language, "answers.all"))],
-                ),
-                value=lambda _tx, incoming: say(incoming.language, f"answers.{incoming.chat.answers or 'mentions'}"),
-                offered=lambda incoming: not incoming.private and incoming.address.thread != 0,
-            ),
-        }  # fmt: skip
 
     # --- the overview -------------------------------------------------------------------------------------------------
 
-    async def settings(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+    @command("/settings", is_notice=True)
+    def settings(self, tx: Tx, turn: Turn) -> Page:
         """Open a panel with the overview: each setting with its value, and a button for each."""
-        await self._show(incoming, reply, "")
+        return self._overview(tx, turn)
 
-    async def press_settings(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    # Panels of before this button had one action for each section.
+    @press("settings", *(f"settings.{name}" for name in CHOICES[:-2]))
+    def show(self, tx: Tx, turn: Turn, section: str = "") -> Page:
         """Show a section in the panel, or the overview again."""
-        await self._show(incoming, reply, action.payload.get("section") or action.name.partition(".")[2])
+        return self._page(tx, turn, section or turn.pressed.name.partition(".")[2])
 
-    async def model(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Open a panel with the models, and a button to choose each for this chat."""
-        await self._show(incoming, reply, "model")
+    @command("/model", "/reasoning", "/language", is_notice=True)
+    def open(self, tx: Tx, turn: Turn) -> Page:
+        """Open a panel with the section that the command names."""
+        return self._page(tx, turn, turn.text.split(maxsplit=1)[0].partition("@")[0].lower().removeprefix("/"))
 
-    async def reasoning(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Open a panel that says whether the model reasons before it answers, with a button for each mode."""
-        await self._show(incoming, reply, "reasoning")
-
-    async def language(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Open a panel with the languages, and a button to choose each for this chat."""
-        await self._show(incoming, reply, "language")
-
-    async def _show(self, incoming: Incoming, reply: Reply, name: str) -> None:
-        def work(tx: Tx) -> None:
-            section = self.sections.get(name)
-            if section is None:
-                finish_page(tx, incoming, self._overview(tx, incoming), back=False)
-            else:
-                finish_page(tx, incoming, section.page(tx, incoming))
-
-        await finish(self.store, reply, work)
+    def _page(self, tx: Tx, turn: Turn, section: str) -> Page:
+        found = self.sections.get(section)
+        return self._overview(tx, turn) if found is None else found.page(tx, turn)
 
     def _overview(self, tx: Tx, incoming: Incoming) -> Page:
         language, known_sections = incoming.language, self.sections
@@ -168,11 +102,13 @@ class SettingsPanel:
         if incoming.address.thread:
             lines += ["", say(language, "settings.topic")]
         buttons = [Choice(titles[name], "settings", {"section": name}) for name in names]
-        return Page("\n".join(lines), pairs(buttons))
+        return Page("\n".join(lines), pairs(buttons), back=False)
 
     # --- the model ----------------------------------------------------------------------------------------------------
 
-    def _model_page(self, _tx: Tx, incoming: Incoming) -> Page:
+    @section("model", value=lambda self, _tx, turn: self._now(turn.chat)[0].title)
+    def model_page(self, _tx: Tx, incoming: Turn) -> Page:
+        """The models, and a button to choose each for this chat."""
         choices, language = incoming.chat, incoming.language
         now, missing = self._now(choices)
         about = [say(language, "model.choose", model=now.title), _ability(now, language)]
@@ -195,25 +131,20 @@ class SettingsPanel:
         rows = [*pairs(options), [Choice(say(language, "settings.model.chat"), "settings", {"section": "model"})]]
         return Page(say(language, "model.mine") + "\n\n" + self._precedence(language), rows)
 
-    async def press_everywhere(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("model.everywhere")
+    def show_own(self, _tx: Tx, turn: Turn) -> Page:
         """Show the models that this user can choose for all chats."""
-        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._own_model_page(incoming)))
+        return self._own_model_page(turn)
 
-    async def press_mine(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("model.mine", has_toast=True)
+    def choose_own(self, tx: Tx, turn: Turn, model: str) -> Page:
         """Store the model that the user prefers in all chats; "" deletes the choice."""
-        language, name = incoming.language, action.payload["model"]
-        key = "model.mine.chosen" if name else "model.mine.none"
-        toast = say(language, key, model=self.routing.by_name(name).title)
-        if name and incoming.chat.model:
-            toast += " " + say(language, "model.mine.here", model=self._now(incoming.chat)[0].title)
-        changed = replace(incoming, chat=replace(incoming.chat, own_model=name))
-
-        def work(tx: Tx) -> None:
-            tx.chats.store_own_model(incoming.address.bot, incoming.user.id, name)
-            finish_page(tx, incoming, self._own_model_page(changed))
-
-        await finish(self.store, reply, work)
-        await reply.acknowledge(toast)
+        toast = turn.say("model.mine.chosen" if model else "model.mine.none", model=self.routing.by_name(model).title)
+        if model and turn.chat.model:
+            toast += " " + turn.say("model.mine.here", model=self._now(turn.chat)[0].title)
+        tx.chats.store_own_model(turn.address.bot, turn.user.id, model)
+        page = self._own_model_page(replace(turn, chat=replace(turn.chat, own_model=model)))
+        return replace(page, toast=toast)
 
     def _precedence(self, language: str) -> str:
         return say(language, "model.order", default=self.routing.default.title)
@@ -226,7 +157,13 @@ class SettingsPanel:
 
     # --- the others ---------------------------------------------------------------------------------------------------
 
-    def _reasoning_page(self, _tx: Tx, incoming: Incoming) -> Page:
+    @section(
+        "reasoning",
+        value=lambda _self, _tx, turn: say(turn.language, f"reasoning.{turn.chat.reasoning or 'auto'}"),
+        offered=lambda self, turn: self._now(turn.chat)[0].model.profile.reasoning,
+    )
+    def reasoning_page(self, _tx: Tx, incoming: Turn) -> Page:
+        """Whether the model reasons before it answers, with a button for each mode."""
         language, model = incoming.language, self._now(incoming.chat)[0]
         if not model.model.profile.reasoning:
             return Page(say(language, "reasoning.none", model=model.title))
@@ -237,30 +174,68 @@ class SettingsPanel:
         ]
         return _values_page(incoming, "reasoning", mode, values, text)
 
-    def _streaming(self, incoming: Incoming) -> str:
-        return incoming.chat.streaming or self.streaming
+    @section(
+        "temperature",
+        value=lambda _self, _tx, turn: say(turn.language, f"temperature.{turn.chat.temperature or 'usual'}"),
+    )
+    def temperature_page(self, _tx: Tx, turn: Turn) -> Page:
+        """How freely the model writes."""
+        values = [(one, turn.say(f"temperature.{one or 'usual'}")) for one in TEMPERATURES]
+        return _values_page(turn, "temperature", turn.chat.temperature, values)
 
-    async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @section("language", value=lambda _self, _tx, turn: NAMES[known(turn.language)])
+    def language_page(self, _tx: Tx, turn: Turn) -> Page:
+        """The languages, and a button to choose each for this chat."""
+        return _values_page(turn, "language", known(turn.language), list(NAMES.items()))
+
+    def _streaming(self, turn: Incoming) -> str:
+        return turn.chat.streaming or self.streaming
+
+    @section("streaming", value=lambda self, _tx, turn: say(turn.language, f"streaming.{self._streaming(turn)}"))
+    def streaming_page(self, _tx: Tx, turn: Turn) -> Page:
+        """How an answer is shown while it is being written."""
+        return _values_page(turn, "streaming", self._streaming(turn), _named(turn, "streaming", STREAMING))
+
+    @section(
+        "notices",
+        value=lambda _self, _tx, turn: say(turn.language, f"notices.{turn.chat.notices or 'all'}"),
+        offered=lambda _self, turn: not turn.private,
+    )
+    def notices_page(self, _tx: Tx, turn: Turn) -> Page:
+        """Who sees the notices of a group."""
+        values = [("", turn.say("notices.all")), (ALONE, turn.say("notices.alone"))]
+        return _values_page(turn, "notices", turn.chat.notices, values)
+
+    @section(
+        "answers",
+        value=lambda _self, _tx, turn: say(turn.language, f"answers.{turn.chat.answers or 'mentions'}"),
+        offered=lambda _self, turn: not turn.private and turn.address.thread != 0,
+    )
+    def answers_page(self, _tx: Tx, turn: Turn) -> Page:
+        """Which messages in a topic of a group are answered."""
+        values = [("", turn.say("answers.mentions")), ("all", turn.say("answers.all"))]
+        return _values_page(turn, "answers", turn.chat.answers, values)
+
+    @press(*(f"{name}.set" for name in (*CHOICES, "answers")), requires=Permission.CHOOSE, has_toast=True)
+    async def choose(self, turn: Turn, reply: Reply) -> Answer | Callable[[Tx], Page]:
         """Store a choice of the chat, in a group also in the audit log, and show it in the panel."""
-        if action.payload.get("notices") == ALONE and not await reply.is_admin(incoming.address.bot):
-            await finish_with(self.store, incoming, reply)
-            await reply.acknowledge(say(incoming.language, "notices.cannot"))
-            return
-        changed = replace(incoming, chat=replace(incoming.chat, **action.payload))
-        section = self.sections[action.name.partition(".")[0]]
+        chosen = turn.pressed.payload
+        if chosen.get("notices") == ALONE and not await reply.is_admin(turn.address.bot):
+            return Answer(toast=turn.say("notices.cannot"))
+        changed = replace(turn, chat=replace(turn.chat, **chosen))
+        shown = self.sections[turn.pressed.name.partition(".")[0]]
 
-        def work(tx: Tx) -> None:
-            store_choices(tx, incoming, action.payload)
-            if incoming.private and "language" in action.payload:
-                menus.request(tx, incoming.address)
-            finish_page(tx, changed, section.page(tx, changed))
+        def store_choice(tx: Tx) -> Page:
+            store_choices(tx, turn, chosen)
+            if turn.private and "language" in chosen:
+                menus.request(tx, turn.address)
+            page, toast = shown.page(tx, changed), changed.say("settings.saved")
+            if "model" in chosen:
+                toast = changed.say("model.chosen", model=self._now(changed.chat)[0].title)
+            back = [Choice(changed.say("panel.back"), "settings")]  # in the language that was chosen
+            return replace(page, rows=[*page.rows, back], back=False, toast=toast)
 
-        await finish(self.store, reply, work)
-        self.wake_jobs()
-        toast = say(changed.language, "settings.saved")
-        if "model" in action.payload:
-            toast = say(changed.language, "model.chosen", model=self._now(changed.chat)[0].title)
-        await reply.acknowledge(toast)
+        return store_choice
 
 
 def _values_page(incoming: Incoming, setting: str, now: str, values: Sequence[tuple[str, str]], text: str = "") -> Page:
