@@ -82,13 +82,19 @@ class AuditReport(Feature):
 
     def _line(self, language: str, entry: Entry, names: Mapping[int, str]) -> str:
         role = entry.details.get("role")
-        done = say(
-            language, f"audit.{entry.action}",
-            subject=named(int(entry.subject), names) if ID.fullmatch(entry.subject) else entry.subject,
-            role=say(language, ROLES[Role[role.upper()]]) if role else "",
-            uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
-            changes=self.in_words.get(entry.action, _as_stored)(language, entry.details),
-        ) if entry.action in DONE else entry.action  # fmt: skip
+        done = (
+            say(
+                language,
+                f"audit.{entry.action}",
+                subject=named(int(entry.subject), names) if ID.fullmatch(entry.subject) else entry.subject,
+                role=say(language, ROLES[Role[role.upper()]]) if role else "",
+                uses=entry.details.get("uses", ""),
+                days=entry.details.get("days", ""),
+                changes=self.in_words.get(entry.action, _as_stored)(language, entry.details),
+            )
+            if entry.action in DONE
+            else entry.action
+        )
         if links := entry.details.get("links"):
             done = say(language, "audit.links", done=done, links=links)
         return f"{datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M} UTC · {named(entry.actor, names)}: {done}"
@@ -99,7 +105,29 @@ def _as_stored(_language: str, details: Mapping[str, Any]) -> str:
 
 
 DONE = (
-    "allowed", "refused", "joined", "owner", "role", "ended", "withdrawn", "invite", "revoked", "settings", "allowance",
-    "broadcast", "stopped", "kb_add", "kb_sync", "kb_pause", "kb_resume", "kb_readers", "kb_remove", "kb_drop",
-    "kb_leave", "kb_buy", "kb_learned", "kb_unlearned", "kb_corrected",
-)  # fmt: skip
+    "allowed",
+    "refused",
+    "joined",
+    "owner",
+    "role",
+    "ended",
+    "withdrawn",
+    "invite",
+    "revoked",
+    "settings",
+    "allowance",
+    "broadcast",
+    "stopped",
+    "kb_add",
+    "kb_sync",
+    "kb_pause",
+    "kb_resume",
+    "kb_readers",
+    "kb_remove",
+    "kb_drop",
+    "kb_leave",
+    "kb_buy",
+    "kb_learned",
+    "kb_unlearned",
+    "kb_corrected",
+)

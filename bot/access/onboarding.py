@@ -21,7 +21,7 @@ from bot.access.rate_limit import RateLimit
 from bot.access.rights import Rights
 from bot.feature import CommandHandler
 from bot.handlers import ENDED, Feature, Instead, Turn, command, press
-from bot.outbox import Answer, Choice, Outcome, finish, finish_turn, finish_with, finish_with_notice, with_choices
+from bot.outbox import Answer, Choice, Outcome, end_turn, finish, finish_turn, finish_with_notice, with_choices
 from bot.ports import Reply, Transport
 from bot.prompts.greeting import welcome
 from bot.prompts.library import Library
@@ -95,89 +95,89 @@ class Onboarding(Feature):
 
     async def refuse(self, incoming: Incoming, reply: Reply, decision: Decision) -> None:
         """Answer a sender who may not use the bot here, and end the turn."""
-        if decision is Decision.NOT_HERE:
-            await self._refuse_group(incoming, reply)
-        elif decision is not Decision.CLOSED:  # two bots that answer each other would never stop
-            await reply.acknowledge()
-            await finish_with(self.store, incoming, reply)
-        elif incoming.kind is Kind.BUTTON:
-            await self._request_access(incoming, reply)
-        elif (code := _code(incoming)) and incoming.private:
-            await self._enter(incoming, reply, code)
-        else:
-            await self._turn_away(incoming, reply)
+        if self._brings_code(incoming, decision):
+            await self._enter(incoming, reply, _code(incoming))
+            return
+        answer = await self._refusal(incoming, reply, decision)
 
-    async def _turn_away(self, incoming: Incoming, reply: Reply) -> None:
+        def end(tx: Tx) -> Sequence[Address]:
+            end_turn(tx, incoming, answer(tx) if answer is not None else None)
+            return [where for where in tx.queue.answered if where != incoming.address]
+
+        self.deliver(incoming.id, await finish(self.store, reply, end))
+
+    def _brings_code(self, incoming: Incoming, decision: Decision) -> bool:
+        is_stranger = decision is Decision.CLOSED and incoming.kind is not Kind.BUTTON
+        return is_stranger and incoming.private and bool(_code(incoming))
+
+    async def _refusal(self, incoming: Incoming, reply: Reply, decision: Decision) -> Callable[[Tx], Outcome] | None:
+        """What makes the answer to a sender who may not use the bot; None for no answer."""
+        if decision is Decision.CLOSED and incoming.kind is Kind.BUTTON:
+            return await self._request_access(incoming, reply)
+        if decision is Decision.CLOSED:
+            return await self._turn_away(incoming, reply)
+        await reply.acknowledge()
+        # Two bots that answer each other would never stop.
+        is_called = decision is Decision.NOT_HERE and _is_call(incoming) and bool(self.admins())
+        return (lambda tx: self._refuse_group(tx, incoming)) if is_called else None
+
+    async def _turn_away(self, incoming: Incoming, reply: Reply) -> Callable[[Tx], Outcome] | None:
         speaks = incoming.kind in (Kind.MESSAGE, Kind.STOP) and not incoming.data
         if not speaks:
             await reply.acknowledge(say(incoming.user.language, "closed", id=incoming.user.id))
         if not (speaks and incoming.private) or self._refusals.take(incoming.user.id, self.store.clock.monotonic()):
-            await finish_with(self.store, incoming, reply)
-            return
+            return None
 
-        def work(tx: Tx) -> None:
+        def tell(tx: Tx) -> Answer:
             language, user = _language(tx, incoming), incoming.user.id
             asked = tx.members.find_request(incoming.address.bot, user)
             state = asked.state if asked else ""
             may_ask = state not in ("open", "refused") and bool(self.admins())
             choices = [Choice(say(language, "join.ask"), ASK)] if may_ask else []
-            finish_turn(tx, incoming, say(language, TOLD.get(state, "closed"), id=user), choices=choices)
+            return Answer(say(language, TOLD.get(state, "closed"), id=user), choices=choices)
 
-        await finish(self.store, reply, work)
+        return tell
 
-    async def _request_access(self, incoming: Incoming, reply: Reply) -> None:
+    async def _request_access(self, incoming: Incoming, reply: Reply) -> Callable[[Tx], Outcome] | None:
         """Take a stranger's request for access: no other button works for strangers."""
         where, user = incoming.address, incoming.user
         key, message = incoming.data, incoming.message_id
         action = await self.store.read(lambda tx: tx.buttons.find_pressed(where, user.id, key, message))
         if action is None or action.name != ASK:
             await reply.acknowledge(say(user.language, "closed", id=user.id))
-            await finish_with(self.store, incoming, reply)
-            return
+            return None
         await reply.acknowledge()
 
-        def work(tx: Tx) -> Sequence[Address]:
+        def request(tx: Tx) -> str | None:
             asked = tx.members.find_request(where.bot, user.id)
             if asked is not None and asked.state in ("open", "refused"):
-                finish_turn(tx, incoming)
-                return ()
-            full = tx.members.count_open_requests(where.bot) >= MOST_OPEN
-            if not full:
-                tx.chats.record_seen(where, user, private=True)
-                tx.buttons.expire_button(action.key)
-            sentence = say(_language(tx, incoming), "join.many" if full else "join.sent")
-            finish_turn(tx, incoming, sentence)
-            return () if full else self._ask(tx, incoming, user.id, user.name, "join.question")
+                return None
+            if tx.members.count_open_requests(where.bot) >= MOST_OPEN:
+                return say(_language(tx, incoming), "join.many")
+            tx.chats.record_seen(where, user, private=True)
+            tx.buttons.expire_button(action.key)
+            self._ask(tx, incoming, user.id, user.name, "join.question")
+            return say(_language(tx, incoming), "join.sent")
 
-        self.deliver(incoming.id, await finish(self.store, reply, work))
+        return request
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
-    async def _refuse_group(self, incoming: Incoming, reply: Reply) -> None:
+    def _refuse_group(self, tx: Tx, incoming: Incoming) -> str | None:
         """Ask the admins, once, whether the bot may speak in a group that nobody has allowed, and tell the group so."""
-        await reply.acknowledge()
-        is_admin = self.rights.access.role(Actor.of(incoming)) >= Role.ADMIN
-        if not _is_call(incoming) or not self.admins():
-            await finish_with(self.store, incoming, reply)
-            return
-
-        def work(tx: Tx) -> Sequence[Address]:
-            where = incoming.address
-            asked = tx.members.find_request(where.bot, where.chat)
-            again = asked is None or (asked.state != "open" and is_admin)
-            if not again or tx.members.count_open_requests(where.bot) >= MOST_OPEN:
-                finish_turn(tx, incoming)
-                return ()
-            finish_turn(tx, incoming, say(_language(tx, incoming), "group.waiting"))
-            return self._ask(tx, incoming, where.chat, incoming.title, "group.question")
-
-        self.deliver(incoming.id, await finish(self.store, reply, work))
+        where, is_admin = incoming.address, self.rights.access.role(Actor.of(incoming)) >= Role.ADMIN
+        asked = tx.members.find_request(where.bot, where.chat)
+        again = asked is None or (asked.state != "open" and is_admin)
+        if not again or tx.members.count_open_requests(where.bot) >= MOST_OPEN:
+            return None
+        self._ask(tx, incoming, where.chat, incoming.title, "group.question")
+        return say(_language(tx, incoming), "group.waiting")
 
     # --- what the admins are asked ------------------------------------------------------------------------------------
 
-    def _ask(self, tx: Tx, incoming: Incoming, subject: int, name: str, question: str) -> Sequence[Address]:
-        """Store a request for access, and a message about it for each admin. Returns the chats of the admins."""
-        bot, chats = incoming.address.bot, []
+    def _ask(self, tx: Tx, incoming: Incoming, subject: int, name: str, question: str) -> None:
+        """Store a request for access, and a message about it for each admin."""
+        bot = incoming.address.bot
         tx.members.store_request(bot, subject, name)
         for admin in sorted(self.rights.with_role(tx, bot)):
             where = Address(incoming.address.transport, bot, admin)
@@ -189,8 +189,6 @@ class Onboarding(Feature):
             )
             text = say(language, question, name=name or "-", id=subject)
             tx.outbox.add_answer(key, where, Outgoing(text, plain=True, buttons=(row,)))
-            chats.append(where)
-        return chats
 
     @press("join.allow", "join.refuse", requires=Permission.MANAGE, changes_members=True)
     def decide(self, tx: Tx, turn: Turn, subject: int, name: str, language: str) -> Answer:
@@ -239,7 +237,7 @@ class Onboarding(Feature):
         has_code = bool(self.code)
         first = has_code and hmac.compare_digest(code.encode(), self.code.encode())
 
-        def work(tx: Tx) -> Role | None:
+        def enter(tx: Tx) -> Role | None:
             tx.chats.record_seen(incoming.address, incoming.user, private=True)
             role = self._make_owner(tx, bot, user) if first else self.rights.use_link(tx, bot, user, hashed(code))
             name, sentence = incoming.user.name, "start" if inside else "join.over"
@@ -248,7 +246,7 @@ class Onboarding(Feature):
             finish_turn(tx, incoming, say(_language(tx, incoming), sentence, name=name))
             return role
 
-        role = await self.directory.write(work)
+        role = await self.directory.write(enter)
         if role is Role.OWNER:
             self.code = ""
         elif has_code and not first and role is None and not self._wrong_codes.take("", self.store.clock.monotonic()):

@@ -124,9 +124,12 @@ class UsageReport(Feature):
 
     def _sum(self, language: str, key: str, lines: Sequence[Line]) -> str:
         return say(
-            language, key, tokens=sum(line.tokens for line in lines), images=sum(line.pictures for line in lines),
+            language,
+            key,
+            tokens=sum(line.tokens for line in lines),
+            images=sum(line.pictures for line in lines),
             cost=self._money(language, sum(line.cost for line in lines)),
-        )  # fmt: skip
+        )
 
     def _money(self, language: str, amount: int) -> str:
         return pricing.shown(language, amount, self.currency)

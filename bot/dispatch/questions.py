@@ -52,10 +52,10 @@ class Questions(Feature):
         reply.show_only_to(0)
         incoming = replace(incoming, address=reply.address, message_id=0)
 
-        def work(tx: Tx) -> None:
+        def refuse(tx: Tx) -> None:
             finish_turn(tx, incoming, say(with_choices(tx, incoming).language, "alone.cannot"))
 
-        await finish(self.store, reply, work)
+        await finish(self.store, reply, refuse)
 
     @kind(Kind.EDIT)
     async def edit(self, turn: Turn, reply: Reply) -> Instead | None:

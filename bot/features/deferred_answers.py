@@ -213,7 +213,7 @@ class DeferredOperation:
             return ComparedAnswer(answer.text, answer.finish, answer.usage, review=review)
         citing = knowledge.begin(
             await self.store.read(lambda tx: restored(tx, asked["evidence"], asked["language"])), asked["question"]
-        )  # fmt: skip
+        )
         citing.repaired = asked.get("repaired", False)
         await citing.take(answer.text)
         left_out = () if citing.wants_repair else await knowledge.left_out(_asker(operation), citing)
@@ -313,9 +313,15 @@ class DeferredOperation:
         return self._fail(operation, SENTENCES[why], error, unknown=why in (FailureReason.UNKNOWN, FailureReason.SLOW))
 
     def _fail(
-        self, operation: Operation, key: str, error: ModelError | BadInput | None = None,
-        *, paid: Answered | None = None, unknown: bool = False, sentence: str = "",
-    ) -> Outcome:  # fmt: skip
+        self,
+        operation: Operation,
+        key: str,
+        error: ModelError | BadInput | None = None,
+        *,
+        paid: Answered | None = None,
+        unknown: bool = False,
+        sentence: str = "",
+    ) -> Outcome:
         """End the operation with a sentence (by default the text `key`), and a button that submits it again unless it
         was refused.
         """
@@ -352,23 +358,42 @@ class DeferredOperation:
 
     @staticmethod
     def _remember(
-        tx: Tx, operation: Operation, conversation: int, answer: Answered, sources: tuple[Source, ...],
+        tx: Tx,
+        operation: Operation,
+        conversation: int,
+        answer: Answered,
+        sources: tuple[Source, ...],
         citing: Citing | None,
-    ) -> tuple[tuple[Button, ...], ...]:  # fmt: skip
+    ) -> tuple[tuple[Button, ...], ...]:
         """Add the question and its answer where /later was sent, and keep the head of the conversation.
 
         Returns the button that shows the sources of an answer from the knowledge base or from documents.
         """
         asked, where, tip = operation.request, operation.address, tx.messages.find_head(conversation)
         question = tx.messages.add_message(
-            conversation, where, asked["turn"], "user", (Text(asked["question"]),),
-            parent=asked.get("parent") or 0, user=operation.user, place=asked["reply_to"],
-        )  # fmt: skip
+            conversation,
+            where,
+            asked["turn"],
+            "user",
+            (Text(asked["question"]),),
+            parent=asked.get("parent") or 0,
+            user=operation.user,
+            place=asked["reply_to"],
+        )
         said = tx.messages.add_message(
-            conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
-            ending=str(answer.finish), user=operation.user, model=asked["model"],
-            sources=sources, request=dump_request(_request(asked), {}), persona=asked.get("persona", ""),
-        )  # fmt: skip
+            conversation,
+            where,
+            asked["turn"],
+            "assistant",
+            (Text(answer.text),),
+            parent=question.id,
+            ending=str(answer.finish),
+            user=operation.user,
+            model=asked["model"],
+            sources=sources,
+            request=dump_request(_request(asked), {}),
+            persona=asked.get("persona", ""),
+        )
         if tip not in (asked.get("parent"), question.id):
             tx.messages.move_head(conversation, tip)
         if citing is not None:
@@ -389,16 +414,22 @@ class _DeferredQuestion:
 
 def _stored_request(
     asked: _DeferredQuestion, option: ModelOption, request: Request, context: TurnContext
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The stored request of an operation: it fixes now what the model is asked, whatever is said in the chat later."""
     evidence = {} if context.evidence is None else {"evidence": context.evidence.stored()}
     return {
-        **asdict(asked), "model": option.name, "persona": context.persona.label, "language": context.language,
-        "temperature": request.temperature, "max_tokens": request.max_tokens, "reasoning": request.reasoning,
+        **asdict(asked),
+        "model": option.name,
+        "persona": context.persona.label,
+        "language": context.language,
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+        "reasoning": request.reasoning,
         "messages": [[message.role, dump_parts(message.parts)] for message in request.messages],
         "passages": [[one.name, one.page, one.text, one.place] for one in context.retrieved.passages],
-        "beyond": context.beyond, **evidence,
-    }  # fmt: skip
+        "beyond": context.beyond,
+        **evidence,
+    }
 
 
 def _asker(operation: Operation) -> Incoming:

@@ -15,7 +15,7 @@ from bot.concurrency.child_pool import ChildPool, ChildSlot
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError, Unreadable
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ENDED, Feature, Instead, Turn, press
 from bot.knowledge import extraction
 from bot.knowledge.documents import Documents
 from bot.knowledge.sources.source import trouble_text
@@ -40,20 +40,28 @@ HEIC = (".heic", ".heif")
 # The text for a file that can't be opened, by the kind of file and the reason of `Unreadable`.
 WHY = {
     "document": {
-        "broken": "document.broken", "empty": "document.empty", "locked": "document.locked", "long": "document.long",
-        "missing": "document.missing", "scanned": "document.scanned", "pointer": "document.pointer",
+        "broken": "document.broken",
+        "empty": "document.empty",
+        "locked": "document.locked",
+        "long": "document.long",
+        "missing": "document.missing",
+        "scanned": "document.scanned",
+        "pointer": "document.pointer",
         "type": "document.unknown",
     },
     "picture": {"broken": "picture.broken", "large": "picture.large"},
     "voice": {
-        "broken": "voice.broken", "long": "voice.long", "missing": "voice.converter", "mute": "voice.mute",
+        "broken": "voice.broken",
+        "long": "voice.long",
+        "missing": "voice.converter",
+        "mute": "voice.mute",
     },
-}  # fmt: skip
+}
 WHY_ANY = {"busy": "file.busy", "heavy": "file.heavy", "slow": "file.slow"}
 
 
 @dataclass(slots=True, kw_only=True)
-class Attachments:
+class Attachments(Feature):
     """Fetches attachments and converts them, in the child processes `files`, into parts of a question. With
     `reads_hidden` what the authors of documents hid is read, too.
     """
@@ -65,15 +73,6 @@ class Attachments:
     voice: Voice
     files: ChildPool
     reads_hidden: bool = False
-
-    def feature(self) -> Handlers:
-        """The buttons that have a model with vision answer a question about a picture, once or from then on."""
-        return Handlers(
-            presses={
-                "picture.ask": ButtonHandler(self.press_ask),
-                "picture.always": ButtonHandler(self.press_always, Permission.CHOOSE),
-            }
-        )
 
     async def take(self, incoming: Incoming, reply: Reply, *, agreed: bool = False) -> Incoming | None:
         """The message with its attachments converted to text and pictures.
@@ -150,7 +149,7 @@ class Attachments:
         if taking.text.strip():
             text = say(language, "picture.kept", unseen=text)
 
-        def work(tx: Tx) -> None:
+        def suggest(tx: Tx) -> None:
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
             point = branching.follow(tx, incoming, (Text(taking.text), *taking.parts))
             branching.leave_open(tx, point.question)
@@ -161,18 +160,20 @@ class Attachments:
             ]
             finish_turn(tx, incoming, text, choices=choices)
 
-        await finish(self.store, taking.reply, work)
+        await finish(self.store, taking.reply, suggest)
 
-    async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("picture.ask")
+    async def ask_other(self, turn: Turn, reply: Reply, model: str) -> Instead:
         """Let the model with vision answer the stored question; the model of the chat stays."""
-        gone = say(incoming.language, "price.gone")
-        await self.assistant.answer_again(incoming, reply, action, model=action.payload["model"], gone=gone)
+        await self.assistant.answer_again(turn, reply, turn.pressed, model=model, gone=turn.say("price.gone"))
+        return ENDED
 
-    async def press_always(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("picture.always", requires=Permission.CHOOSE)
+    async def choose_other(self, turn: Turn, reply: Reply, model: str) -> Instead:
         """Choose the model with vision for the chat, and let it answer the stored question."""
-        model = action.payload["model"]
-        chosen = say(incoming.language, "model.chosen", model=self.routing.by_name(model).title)
-        await self.assistant.answer_again(incoming, reply, action, chosen=model, gone=chosen)
+        chosen = turn.say("model.chosen", model=self.routing.by_name(model).title)
+        await self.assistant.answer_again(turn, reply, turn.pressed, chosen=model, gone=chosen)
+        return ENDED
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
@@ -247,9 +248,14 @@ class Attachments:
         kept = action.payload
         parts = tuple(Attachment(**one) for one in kept["parts"])
         return replace(
-            incoming, kind=Kind.MESSAGE, data="", text=kept["text"], parts=parts, quotes=kept["quotes"],
+            incoming,
+            kind=Kind.MESSAGE,
+            data="",
+            text=kept["text"],
+            parts=parts,
+            quotes=kept["quotes"],
             beside=tuple(Beside(**one) for one in kept.get("beside", ())),
-        )  # fmt: skip
+        )
 
     def _take_unread(self, taking: _Taking, attachment: Attachment) -> None:
         """Tell the model about an attachment that it can't read. Without a text, raise `BadInput` for the user."""
@@ -260,7 +266,7 @@ class Attachments:
     @asynccontextmanager
     async def _opening(
         self, taking: _Taking, attachment: Attachment, kind: str
-    ) -> AsyncIterator[tuple[ChildSlot, bytes]]:  # fmt: skip
+    ) -> AsyncIterator[tuple[ChildSlot, bytes]]:
         """Fetch a file and give the block a child process to open it.
 
         A crash inside the block counts as a failed attempt of the update; at the next attempt the file is opened with
@@ -280,9 +286,13 @@ class Attachments:
     def _why(self, language: str, attachment: Attachment, kind: str, why: str) -> str:
         key = WHY[kind].get(why) or WHY_ANY.get(why) or WHY[kind]["broken"]
         return say(
-            language, key, name=one_line(attachment.name) or say(language, "file.this"), pages=extraction.MOST_PAGES,
-            characters=extraction.MOST_CHARACTERS, minutes=max(self.voice.longest // 60, 1),
-        )  # fmt: skip
+            language,
+            key,
+            name=one_line(attachment.name) or say(language, "file.this"),
+            pages=extraction.MOST_PAGES,
+            characters=extraction.MOST_CHARACTERS,
+            minutes=max(self.voice.longest // 60, 1),
+        )
 
     async def _fetch(self, taking: _Taking, attachment: Attachment) -> bytes:
         """The bytes of the file. Raises `BadInput` if it is too large, deleted, or can't be fetched now."""

@@ -35,9 +35,7 @@ class PictureModels:
     rights: Rights
     deliver: Callable[[str, Sequence[Address]], None]
 
-    async def submit(
-        self, drawing: ImageRequest, skip: Collection[str] = ()
-    ) -> tuple[str, str | Finished | Failed]:  # fmt: skip
+    async def submit(self, drawing: ImageRequest, skip: Collection[str] = ()) -> tuple[str, str | Finished | Failed]:
         """Draw with the first model that the folder has and that is not in `skip`.
 
         Returns the id to `poll`, which names the model, and the picture if there is one at once. Raises what the first
@@ -77,10 +75,12 @@ class PictureModels:
         tx.put(ModelState(bot=self.bot, model=_key(name), version="aside", down=now + DAY))
         other = instead or next(iter(self._usable(tx, (name,))), "")
         return self.rights.tell(
-            tx, self.bot, f"art-{name}-{int(now // DAY)}",
+            tx,
+            self.bot,
+            f"art-{name}-{int(now // DAY)}",
             lambda language: say(language, "image.model.aside", model=name, reason=reason[:200], other=other),
             Role.OWNER,
-        )  # fmt: skip
+        )
 
     def _usable(self, tx: Tx, skip: Collection[str] = ()) -> Sequence[str]:
         """The models that do not rest; all of them if all rest."""
