@@ -34,10 +34,11 @@ def run(connection: Connection) -> None:
 
 def _write_oldest(connection: Connection) -> None:
     """Each step only adds, or says in `CONTRACTS` which revision is the oldest whose code works after it."""
-    state = migrations.state(connection)
-    steps = context.script.iterate_revisions(state.revision, "base") if state is not None else ()
-    oldest = max((getattr(step.module, "CONTRACTS", "0001") for step in steps), default="")
-    if state is None or oldest != state.oldest:
+    if (state := migrations.state(connection)) is None:
+        return  # a database without tables, which `alembic check` and the like may open
+    steps = context.script.iterate_revisions(state.revision, "base")
+    oldest = max(getattr(step.module, "CONTRACTS", "") for step in steps)
+    if oldest != state.oldest:
         migrations.write_oldest(connection, oldest)
 
 

@@ -22,6 +22,7 @@ from bot.storage.engines import sqlite_copy
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.maintenance import backup_command, migrations
 from bot.storage.store import Store, Tx
+from tests.storage import oldest
 from tests.support.databases import insert, stored
 from tests.support.stage import ANNA, Stage
 
@@ -146,6 +147,11 @@ def _of_the_future(path: Path) -> None:
         connection.execute("UPDATE govorun_schema SET oldest = '9999'")
 
 
+def _of_before(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0031'")
+
+
 def _with_a_spoilt_page(path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[3 * 4096 : 4 * 4096] = b"\xff" * 4096
@@ -167,6 +173,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda path: path.unlink(), "no such file"),
     "another program": (_of_another_program, "no database of Govorun"),
     "newer": (_of_the_future, "schema 9999 is not known"),
+    "older": (_of_before, "schema 0031 is too old, .* begins at 0032: start once the last version that reads it"),
     "spoilt": (_with_a_spoilt_page, "damaged|can't be read"),
     "stray": (_with_a_stray_row, "row 1 of messages belongs to nothing"),
 }
@@ -254,13 +261,13 @@ async def _asked(stage: Stage, text: str) -> dict[str, Any]:
 async def test_p20_a_migration_copies_the_database_first_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = _old(tmp_path / "bot.db")
+    path = oldest.make(tmp_path / "bot.db")
     _add(path, 5)
     with caplog.at_level("INFO", "bot"):
         await migrations.upgrade(_url(path))
-    (copy,) = tmp_path.glob("bot.db-backup-0001-*")
+    (copy,) = tmp_path.glob("bot.db-backup-0032-*")
     assert str(copy) in caplog.text
-    assert sqlite_copy.examine(copy, migrations.known()).revision == "0001"
+    assert sqlite_copy.examine(copy, migrations.known()).revision == "0032"
     assert (stored(copy), stored(path)) == ([5], [5])
     assert _mode(copy) == 0o600
 
@@ -284,10 +291,10 @@ def test_only_the_last_copies_from_before_migrations_are_kept_and_no_other_file_
 
 
 async def test_no_migration_without_its_copy(tmp_path: Path) -> None:
-    path = _old(tmp_path / "bot.db")
+    path = oldest.make(tmp_path / "bot.db")
     with _largest_file(40_000), pytest.raises(StorageUnavailable, match="can't be copied"):
         await migrations.upgrade(_url(path))
-    assert await migrations.current(_url(path)) == "0001"
+    assert await migrations.current(_url(path)) == "0032"
     assert [path.name for path in tmp_path.iterdir()] == ["bot.db"]
 
 
@@ -314,6 +321,16 @@ def test_the_three_commands_say_what_they_did(database: Path, monkeypatch: pytes
     assert said.startswith(f"{saved} is the database now. The one before is kept as {database}-replaced-")
     report = run("verify").output.splitlines()
     assert report == [f"ok    {database}: schema {migrations.HEAD}", "ok    1 updates that are not answered"]
+
+
+def test_a_file_from_before_all_steps_is_told_what_to_do(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _of_before(database)
+    run = _commands(database, monkeypatch)
+    for words in (["backup", "copy.db"], ["verify"], ["migrate"], ["move", "--to", "postgresql://localhost/x"]):
+        done = run(*words)
+        assert done.exit_code == 1
+        said = f"{done.output}{done.exception}"
+        assert "schema 0031 is too old, this version of Govorun begins at 0032: start once" in said, words
 
 
 def test_verify_fails_for_a_damaged_file_and_says_where(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,14 +373,6 @@ async def _until(found: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not found():
             await asyncio.sleep(0.005)
-
-
-def _old(path: Path) -> Path:
-    """A database of the first revision."""
-    from alembic import command
-
-    command.upgrade(migrations.configuration(_url(path)), "0001")
-    return path
 
 
 def _add(path: Path, number: int) -> None:

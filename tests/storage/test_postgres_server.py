@@ -23,10 +23,12 @@ from bot.config.settings import Settings, load
 from bot.doctor.finding import Verdict
 from bot.doctor.machine import check_database
 from bot.errors import BotError, ConfigError, Lost, StorageUnavailable
-from bot.storage.engines import postgres_server
+from bot.storage.engines import job_notify, postgres_server
+from bot.storage.engines.dialects import connector
 from bot.storage.maintenance import backup_command, migrations
 from bot.storage.store import Store, Tx
 from bot.types import Address
+from tests.storage import oldest
 from tests.support.loaded import Loaded
 from tests.support.postgres_side import Server
 
@@ -186,35 +188,31 @@ async def test_an_empty_database_is_filled_by_one_of_those_who_start_at_once(pos
     postgres.drop(url)
 
 
-EARLIER = sorted(migrations.known() - {migrations.HEAD})
+def old(postgres: Server) -> str:
+    """The URL of an empty database of the oldest schema that goes on."""
+    url = postgres.create("template1")
+    with connector(url, writer=True).begin() as connection:
+        connection.exec_driver_sql(oldest.schema("postgresql"))
+        job_notify.create(connection)
+    return url
 
 
-@pytest.fixture(scope="module")
-def empty(postgres: Server) -> Callable[[str], str]:
-    """The name of an empty database of a revision: a copy of the one before, a step further."""
-
-    @cache
-    def made(revision: str) -> str:
-        before = EARLIER.index(revision)
-        url = postgres.create(made(EARLIER[before - 1]) if before else "template1")
-        command.upgrade(migrations.configuration(url), revision)
-        return name_of(url)
-
-    return made
-
-
-@pytest.mark.turns(3)
-@pytest.mark.parametrize("revision", EARLIER)
-async def test_a_database_of_an_earlier_version_is_brought_up_to_date(
-    postgres: Server, empty: Callable[[str], str], revision: str
-) -> None:
-    url = postgres.create(await asyncio.to_thread(empty, revision))
+async def test_a_database_of_an_earlier_version_is_brought_up_to_date(postgres: Server) -> None:
+    url = await asyncio.to_thread(old, postgres)
     await asyncio.gather(*(migrations.upgrade(url) for _ in range(2)))
     assert await migrations.current(url) == migrations.HEAD
     await asyncio.to_thread(command.check, migrations.configuration(url))
     async with Store.open(url, SystemClock()) as store:
         await store.write(add(1))
     postgres.drop(url)
+
+
+async def test_a_schema_from_before_all_steps_is_told_what_to_do_and_left_alone(
+    postgres: Server, postgres_url: str
+) -> None:
+    postgres.execute("UPDATE alembic_version SET version_num = '0031'", postgres_url)
+    assert "schema 0031 is too old, this version of Govorun begins at 0032: start" in await refused(postgres_url)
+    assert postgres.execute("SELECT version_num FROM alembic_version", postgres_url) == [("0031",)]
 
 
 STEP = f"""

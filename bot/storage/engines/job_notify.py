@@ -148,22 +148,6 @@ def create(connection: Connection) -> None:
         driver.execute(statement)
 
 
-def drop(connection: Connection) -> None:
-    """Drop the tables that `create` has made."""
-    if connection.dialect.name == "postgresql":
-        connection.connection.driver_connection.execute(DROP)  # type: ignore[union-attr]
-
-
-DROP = """
-DROP TABLE govorun_rates, govorun_places;
-DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers CASCADE;
-DO $$ DECLARE name text; BEGIN
-  FOR name IN SELECT oid::regprocedure FROM pg_proc WHERE proname LIKE 'procrastinate\\_%' LOOP
-    EXECUTE 'DROP FUNCTION ' || name || ' CASCADE';
-  END LOOP;
-END $$;
-DROP TYPE procrastinate_job_to_defer_v1, procrastinate_job_status, procrastinate_job_event_type;
-"""
 SHARED = (
     # Without it each look for a job compares all that wait with all others.
     "CREATE INDEX govorun_jobs_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')",

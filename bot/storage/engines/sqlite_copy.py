@@ -101,14 +101,16 @@ def _report(connection: sqlite3.Connection, known: frozenset[str]) -> Report:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables >= {"alembic_version", "updates", "deliveries", "jobs", "operations"}:
         return Report(None, ("it is no database of Govorun",), {})
-    revision, *oldest = connection.execute("SELECT * FROM alembic_version").fetchone() or (None,)
-    if "govorun_schema" in tables:
-        oldest = connection.execute("SELECT oldest FROM govorun_schema").fetchone()
+    (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or (None,)
+    is_told = "govorun_schema" in tables
+    (oldest,) = (is_told and connection.execute("SELECT oldest FROM govorun_schema").fetchone()) or (None,)
     problems = [f"damaged: {line}" for (line,) in connection.execute(f"PRAGMA integrity_check({COMPLAINTS})")]
     problems = [] if problems == ["damaged: ok"] else problems
     strays = connection.execute("PRAGMA foreign_key_check").fetchmany(COMPLAINTS)
     problems += [f"row {row} of {table} belongs to nothing" for table, row, *_ in strays]
-    if not is_served(known, revision, *oldest):
+    if problem := outdated(known, revision):
+        problems.append(problem)
+    elif not is_served(known, revision, oldest):
         problems.append(f"schema {revision} is not known to this version of Govorun (it knows up to {max(known)})")
     counts = {what: connection.execute(question).fetchone()[0] for what, question in OPEN.items()}
     return Report(revision, tuple(problems), counts)
@@ -120,6 +122,16 @@ def is_served(known: frozenset[str], revision: str | None, oldest: str | None = 
     It works with a newer one whose steps only added to the schema: `oldest` is the oldest revision whose code works.
     """
     return revision in known or (oldest in known and (revision or "") > max(known))
+
+
+def outdated(known: frozenset[str], revision: str | None) -> str:
+    """Return what to do about a schema from before all revisions `known`; "" for others."""
+    if revision is None or revision >= min(known):
+        return ""
+    return (
+        f"schema {revision} is too old, this version of Govorun begins at {min(known)}: start once the last "
+        'version that reads it (docs/operations.md, "Updates of Govorun"), or begin with an empty database'
+    )
 
 
 def put(copied: Path, place: Path) -> Path | None:

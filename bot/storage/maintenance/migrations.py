@@ -24,7 +24,7 @@ from bot.errors import ConfigError
 from bot.storage.engines import job_notify
 from bot.storage.engines.dialects import connector
 from bot.storage.engines.errors import is_damage, is_in_the_way, meaning
-from bot.storage.engines.sqlite_copy import before_migration, is_served
+from bot.storage.engines.sqlite_copy import before_migration, is_served, outdated
 from bot.storage.engines.sqlite_files import ADVICE, RESTORE, claim, path_of
 from bot.storage.engines.urls import is_sqlite, shown, synchronous
 from bot.storage.tables import METADATA
@@ -41,7 +41,7 @@ VERSION = sa.Table(
 COMPATIBILITY = sa.Table("govorun_schema", VERSIONS, sa.Column("oldest", sa.String(32), nullable=False))
 OURS = ("updates", "deliveries", "conversations")  # no other program has all of these
 HEAD = "0035"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
-OLDEST = "0007"  # the oldest revision whose code works with `HEAD`: the highest `CONTRACTS` of the steps
+OLDEST = "0032"  # the oldest revision whose code works with `HEAD`: the highest `CONTRACTS` of the steps
 LONGEST_CHECK = 1.0  # seconds of a start for the search for broken pages
 MOST_TRIES = 60  # to change tables that others use: about two minutes
 BACKOFF = Backoff(0.1, 1.0)
@@ -85,14 +85,17 @@ async def current(url: str) -> str | None:
 async def find(url: str) -> State | None:
     """Return the schema of a database; None for an empty one.
 
-    Raises `ConfigError` for a database that belongs to another program, is damaged, or can't be opened. Nothing is
-    changed.
+    Raises `ConfigError` for a database that belongs to another program, is damaged, can't be opened, or is older than
+    all steps. Nothing is changed.
     """
     return await asyncio.to_thread(_find, url)
 
 
 def _find(url: str) -> State | None:
-    return _in_file(url) if is_sqlite(url) else _on_server(url)
+    told = _in_file(url) if is_sqlite(url) else _on_server(url)
+    if told is not None and (problem := outdated(known(), told.revision)):
+        raise ConfigError(f"DATABASE_URL: {shown(url)}: {problem}")
+    return told
 
 
 def _in_file(url: str) -> State | None:
@@ -139,29 +142,19 @@ def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
 
 
 def state(connection: sa.Connection) -> State | None:
-    """Read the revision and the oldest compatible one; None if alembic's table is empty.
-
-    Before it had `govorun_schema`, Govorun kept the second in a column of alembic's table.
-    """
-    row = connection.execute(sa.text("SELECT * FROM alembic_version")).mappings().one_or_none()
-    if row is None:
+    """Read the revision and the oldest compatible one; None if alembic's table is empty."""
+    revision = connection.scalar(sa.select(VERSION))
+    if revision is None:
         return None
-    is_apart = sa.inspect(connection).has_table(COMPATIBILITY.name)
-    oldest = connection.scalar(sa.select(COMPATIBILITY)) if is_apart else row.get("oldest")
-    return State(row["version_num"], oldest or "")
+    is_told = sa.inspect(connection).has_table(COMPATIBILITY.name)
+    return State(revision, (connection.scalar(sa.select(COMPATIBILITY)) if is_told else None) or "")
 
 
 def write_oldest(connection: sa.Connection, oldest: str) -> None:
-    """Store the oldest revision whose code works with the schema; "" if the steps have left no schema."""
-    if not oldest:
-        COMPATIBILITY.drop(connection, checkfirst=True)
-        return
+    """Store the oldest revision whose code works with the schema."""
     COMPATIBILITY.create(connection, checkfirst=True)
     connection.execute(sa.delete(COMPATIBILITY))
     connection.execute(sa.insert(COMPATIBILITY), {"oldest": oldest})
-    # Processes of a version that only knows the column may still be started.
-    if "oldest" in {column["name"] for column in sa.inspect(connection).get_columns(VERSION.name)}:
-        connection.execute(sa.text("UPDATE alembic_version SET oldest = :oldest"), {"oldest": oldest})
 
 
 def _look_through(url: str, connection: sa.Connection) -> None:
