@@ -101,6 +101,7 @@ def people_features(
             rights=people.joining.rights,
             link=ground.telegram.link,
             deliver=people.joining.deliver,
+            wake_jobs=ground.wake_jobs,
         ).feature(),
         AuditReport(
             store=store, access=people.access, in_words={"allowance": partial(allowances.audited, currency)}
