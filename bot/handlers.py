@@ -117,8 +117,8 @@ def command(
     ephemeral: bool = False,
     about: str | Mapping[str, str] = "",
 ) -> Callable[[F], F]:
-    """Handle the commands `words`; `turn.rest` is what stands after the word. The options are those of `Command`.
-    `in_menu` may be a function of the feature.
+    """Handle a command that has the names `words`; `turn.rest` is what stands after the name. The options are those of
+    `Command`. `in_menu` may be a function of the feature.
     """
     options = {
         "requires": requires,

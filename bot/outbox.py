@@ -173,8 +173,8 @@ def finish_page(tx: Tx, incoming: Incoming, page: Page, *more: Outgoing | str, b
 def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload: Any) -> None:
     """End the turn with a question that the user answers in words, below it a button that cancels it.
 
-    The handler that `Feature.awaits` has for the `action` gets the answer, and the `payload`; it ends the question with
-    `end_question`. `answers_question` says which message is the answer; all others are ordinary messages. With
+    The handler `awaited` of the `action` (`handlers.py`) gets the answer, and the `payload`. `answers_question` says
+    which message is the answer; all others are ordinary messages. With
     `takes_questions=True` in the payload the answer may have a question mark.
     """
     end_question(tx, incoming)

@@ -74,6 +74,7 @@ class Members(Feature):
     rights: Rights
     link: Callable[[str], str]
     deliver: Callable[[str, Sequence[Address]], None]
+    wake_jobs: Callable[[], None]
 
     # --- the list -----------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class Onboarding(Feature):
     greeting: str | Mapping[str, str] = ""
     library: Library = field(default_factory=Library)
     code: str = field(default="", init=False)
+    wake_jobs: Callable[[], None] = field(default=lambda: None, init=False)
     links: dict[str, CommandHandler] = field(default_factory=dict, init=False)
     _refusals: RateLimit = field(default_factory=lambda: RateLimit(interval=60.0, burst=REFUSALS_AT_ONCE), init=False)
     _tries: RateLimit = field(default_factory=lambda: RateLimit(interval=3600.0, burst=TRIES), init=False)

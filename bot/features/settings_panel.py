@@ -84,7 +84,9 @@ class SettingsPanel(Feature):
         """Show a section in the panel, or the overview again."""
         return self._page(tx, turn, section or turn.pressed.name.partition(".")[2])
 
-    @command("/model", "/reasoning", "/language", is_notice=True)
+    @command("/model", is_notice=True)
+    @command("/reasoning", is_notice=True)
+    @command("/language", is_notice=True)
     def open(self, tx: Tx, turn: Turn) -> Page:
         """Open a panel with the section that the command names."""
         return self._page(tx, turn, turn.text.split(maxsplit=1)[0].partition("@")[0].lower().removeprefix("/"))

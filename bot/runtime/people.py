@@ -57,6 +57,7 @@ def people_features(
 ) -> Sequence[Handlers]:
     """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
     settings, store, people, currency = given.settings, given.store, ground.people, given.settings.currency
+    people.joining.wake_jobs = ground.wake_jobs
     titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered
     titles |= {option.name: option.title for option in given.models.routing.options}
     return [
@@ -101,6 +102,7 @@ def people_features(
             rights=people.joining.rights,
             link=ground.telegram.link,
             deliver=people.joining.deliver,
+            wake_jobs=ground.wake_jobs,
         ).feature(),
         AuditReport(
             store=store, access=people.access, in_words={"allowance": partial(allowances.audited, currency)}

@@ -12,6 +12,7 @@ import pytest
 
 from bot.access import rights
 from bot.access.policy import Role
+from bot.features.knowledge.panel import ACTS
 from bot.runtime.bot import Bot
 from bot.sandbox.telegram.chats import Person
 from bot.sandbox.telegram.server_facade import buttons_of
@@ -329,6 +330,6 @@ async def test_a_group_is_withdrawn_only_by_who_may_at_that_moment(stage: Stage)
 
 def test_every_button_of_admins_ends_with_their_rights() -> None:
     sources = "".join(path.read_text() for path in Path(rights.__file__).parents[1].rglob("*.py"))
-    assert set(
-        re.findall(r'"([\w.]+)": ButtonHandler\([\w.]+, Permission\.MANAGE(?:, has_toast=True)?\)', sources)
-    ) == set(rights.MANAGING)
+    pressed = re.findall(r'@press\(\s*((?:"[\w.]+",\s*)+)requires=Permission\.MANAGE', sources)
+    named = {name for names in pressed for name in re.findall(r"[\w.]+", names)}
+    assert named | {*ACTS} == set(rights.MANAGING)

@@ -88,8 +88,7 @@ class ImageGeneration(Feature):
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    @command("/image", in_menu=lambda self: self.operation.painter is not None)
-    @command("/img")
+    @command("/image", "/img", in_menu=lambda self: self.operation.painter is not None)
     async def image(self, turn: Turn, reply: Reply) -> Callable[[Tx], Outcome]:
         """Draw the picture that the user describes, from a richer description if the operator always wants one.
 
