@@ -105,7 +105,7 @@ async def test_a_schema_from_before_all_steps_is_told_what_to_do_and_left_alone(
     _execute(path, "UPDATE alembic_version SET version_num = '0031'", "UPDATE govorun_schema SET oldest = '0007'")
     before = path.read_bytes()
     with pytest.raises(
-        ConfigError, match="0031 is too old.*begins at 0032: start once the last version.*or begin"
+        ConfigError, match=r"0031 is too old.*begins at 0032: start once the last version.*or begin"
     ) as told:
         await begin(_url(path))
     assert "\n" not in str(told.value)
