@@ -57,35 +57,6 @@ def built():
 def tell(**found):
     print(json.dumps(found))
 """
-CONNECTING = """
-import asyncio, ssl
-from bot.telegram.client import fast_import
-import aiohttp
-from aiohttp import connector
-
-async def connect(certificate):
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-
-    async def answer(reader, writer):
-        await reader.readuntil(b"\\r\\n\\r\\n")
-        writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\nConnection: close\\r\\n\\r\\nhello")
-        writer.close()
-
-    known = connector._SSL_CONTEXT_VERIFIED.cert_store_stats
-    before, refused = known()["x509"], ""
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
-    port = server.sockets[0].getsockname()[1]
-    async with aiohttp.ClientSession() as session:
-        async with session.get(f"https://127.0.0.1:{port}/") as response:
-            said = await response.text()
-        try:
-            await session.get(f"https://localhost:{port}/")
-        except aiohttp.ClientError as error:
-            refused = type(error).__name__
-    server.close()
-    return {"before": before, "said": said, "refused": refused, "after": known()["x509"]}
-"""
 # A version of aiogram that is laid out in another way: its types have no list of names.
 ANOTHER_LAYOUT = """
 import importlib.machinery
@@ -223,11 +194,6 @@ def test_every_way_to_aiogram_leads_through_the_load() -> None:
     assert len(found) > 5
     assert "import bot.telegram.client.fast_import" in at_run_time[package / "__init__.py"]
     assert [file for file, order in found.items() if package not in file.parents and order[0] != "bot.telegram"] == []
-
-
-def test_certificates_for_code_of_an_app_that_uses_aiohttp_are_read_when_it_connects(certificate: Path) -> None:
-    found = process(CONNECTING, f"tell(**asyncio.run(connect({str(certificate)!r})))", SSL_CERT_FILE=str(certificate))
-    assert found == {"before": 0, "said": "hello", "refused": "ClientConnectorCertificateError", "after": 1}
 
 
 def test_an_aiogram_of_another_layout_is_imported_as_it_is_and_works() -> None:

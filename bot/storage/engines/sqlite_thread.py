@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.pool import NullPool, StaticPool
-from sqlalchemy.util import LRUCache
 
 from bot.storage.engines.urls import synchronous
 
@@ -52,10 +51,9 @@ class Thread(aiosqlite.Connection):
 
 
 def engine(place: URL, connect: Callable[[], sqlite3.Connection], *, writer: bool) -> Engine:
-    """Return an engine for one connection. All engines of a process share their compiled statements."""
+    """Return an engine for one connection."""
     # What people write is not for the log: errors say the statement, never its values.
     made = create_engine(place, creator=connect, poolclass=StaticPool, hide_parameters=True)
-    made.update_execution_options(compiled_cache=_COMPILED)
     prepare_sqlite(made, writer=writer)
     return made
 
@@ -99,11 +97,8 @@ class _Dialect(SQLiteDialect_pysqlite):
 
 @cache
 def _dialect(begin: str) -> Dialect:
-    """Return the one dialect of all connections that begin so: SQLAlchemy compiles a statement for each (1 ms)."""
+    """Return the one dialect of all connections that begin so."""
     dialect = _Dialect(begin)
     with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
         dialect.initialize(connection)  # it reads what this SQLite can do
     return dialect
-
-
-_COMPILED = LRUCache[Any, Any](500)

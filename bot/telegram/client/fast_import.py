@@ -4,9 +4,6 @@ aiogram 3.31 builds the validators of all its 400 models while it is imported: a
 things that a chatbot never sees. This module postpones the building: it gives each module of aiogram the names that its
 annotations refer to, so that pydantic builds a model when it is first used. Where the layout of aiogram is not the
 expected one, aiogram is imported unchanged.
-
-aiohttp is imported with aiogram, and reads certificates that only code of an App may need. That is postponed, too
-(`certificates_when_needed`).
 """
 
 from __future__ import annotations
@@ -20,8 +17,6 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import BaseModel
 
-from bot.http.tls import certificates_when_needed
-
 NAME = re.compile(r"[A-Z]\w*")
 TYPING: dict[str, Any] = {"Optional": Optional, "Union": Union, "Literal": Literal, "List": list}
 
@@ -33,8 +28,7 @@ def load() -> bool:
     rebuild = BaseModel.__dict__["model_rebuild"]
     BaseModel.model_rebuild = classmethod(lambda cls, **_: None)  # type: ignore[assignment,method-assign]
     try:
-        with certificates_when_needed():
-            aiogram = importlib.import_module("aiogram")
+        aiogram = importlib.import_module("aiogram")
     finally:
         BaseModel.model_rebuild = rebuild  # type: ignore[method-assign]
     names = _names()
