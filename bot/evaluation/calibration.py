@@ -18,10 +18,10 @@ from bot.evaluation.search import Question, locate
 from bot.knowledge.formats.tidying import language_of
 from bot.knowledge.passages import BETWEEN
 from bot.knowledge.search.gate import Gate, Signals
-from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import REFUSED
 
 KEPT = 0.95  # share of the answerable questions that shall pass
 FEW = 0.005  # share of the other questions of which a gate may be sure

@@ -19,11 +19,11 @@ from bot.extension import OwnCase
 from bot.knowledge.passages import BETWEEN
 from bot.llm.topics.routing_file import RoutingTable
 from bot.storage.repositories.evaluation import QuotedSentence
-from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.storage.tables.evaluation import CASES
+from bot.storage.tables.knowledge import LEARNED_ENTRIES, REFUSED
 
 MAX_HISTORY = 6  # messages of a private conversation that a case keeps
 MAX_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
@@ -135,7 +135,7 @@ def _gaps(tx: Tx, bot: int) -> Iterable[Case]:
     """
     for gap in tx.gaps.list_open(bot, 0.0):
         if gap.reason == REFUSED:
-            asked = tx.messages.find_message(gap.message) if gap.message is not None else None
+            asked = tx.messages.find_message(gap.message_id) if gap.message_id is not None else None
             yield Case(
                 question=asked.words if asked is not None and asked.words else gap.question,
                 origin=GAP,
@@ -151,7 +151,7 @@ def _learned(tx: Tx, bot: int) -> Iterable[Case]:
     """Return a case for each answer that people have taught the bot: the search must find it, and the answer must quote
     it.
     """
-    for one in tx.learned.list_added(bot):
+    for one in tx.all(LEARNED_ENTRIES, bot=bot):
         place, reader = f"learned {one.id}", _reader(one.audience)
         yield Case(question=one.question, origin=GOLD, place=place, page=one.question, reader=reader, is_hard=False)
 

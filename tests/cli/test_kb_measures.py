@@ -23,10 +23,10 @@ from bot.knowledge.passages import Block
 from bot.knowledge.search.gate import BY_WORDS, Gate
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
-from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import Gap
 from bot.types import Address
 from tests.knowledge.test_index import BOT
 from tests.knowledge.test_retrieval import Letters
@@ -268,10 +268,10 @@ def _refused(tx: Tx, question: str) -> None:
     gap = Gap(
         address=Address("telegram", BOT, 1),
         user=1,
-        message=None,
+        message_id=None,
         question=question,
         reason="refused",
         audience="everyone",
         language="ru",
     )
-    tx.gaps.add_gap(gap)
+    tx.add_missing(gap)

@@ -16,9 +16,9 @@ from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.learning.learned import learn, propose
 from bot.storage.maintenance import backup_command, trimming
 from bot.storage.repositories.knowledge.articles import ArticleRow
-from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import LearnedEntry
 from bot.types import Address, Text
 from tests.cli.test_kb_measures import base_of
 from tests.knowledge.test_index import BOT

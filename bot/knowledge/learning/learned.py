@@ -13,9 +13,9 @@ from bot.jobs.learning import REVIEW, request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Found
-from bot.storage.repositories.knowledge.learned import ADDED, PROPOSED, WITHDRAWN, LearnedEntry
 from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import ADDED, PROPOSED, WITHDRAWN, Gap, LearnedEntry
 from bot.types import Address, Job
 
 VALID = 90 * 86_400.0  # seconds until admins are asked whether an entry is still true
@@ -25,8 +25,8 @@ LONGEST = 300  # characters of a question
 def propose(tx: Tx, entry: LearnedEntry, gaps: Collection[int] = ()) -> LearnedEntry:
     """Store a question with its answer as a proposal, which an admin adds or drops. `gaps` are those it answers."""
     proposal = replace(entry, question=" ".join(entry.question.split())[:LONGEST], state=PROPOSED)
-    proposal = replace(proposal, id=tx.learned.add_entry(proposal))
-    tx.gaps.close(gaps, proposal.id)
+    proposal = tx.add(replace(proposal, id=0, at=tx.clock.time()))
+    tx.change_all(Gap, {"learned_id": proposal.id}, id=list(gaps))
     return proposal
 
 
@@ -45,9 +45,7 @@ def learn(tx: Tx, base: KnowledgeBase, entry: LearnedEntry) -> None:
     )
     tx.knowledge.store_article(source.id, *prepared(found, now))
     tx.sources.change_source(source.id, tried=now, synced=now)
-    tx.learned.change_entry(
-        entry.id, question=entry.question, answer=entry.answer, state=ADDED, at=now, review=now + VALID
-    )
+    tx.change(entry, question=entry.question, answer=entry.answer, state=ADDED, at=now, review=now + VALID)
     tx.jobs.add_job(Job(REVIEW, REVIEW, Address("telegram", base.bot, 0), due=now + VALID))
     request_look(tx, base.bot)
 
@@ -56,7 +54,7 @@ def withdraw(tx: Tx, entry: LearnedEntry) -> None:
     """Take an entry out of the knowledge base; the questions that it answered are open again."""
     if (source := _source(tx, entry.bot)) is not None:
         tx.knowledge.end_articles(source.id, [str(entry.id)])
-    tx.learned.change_entry(entry.id, state=WITHDRAWN)
+    tx.change(entry, state=WITHDRAWN)
     request_look(tx, entry.bot)
 
 

@@ -29,7 +29,7 @@ from bot.storage.tables.history import (
     StoredMessage,
     SummaryRow,
 )
-from bot.storage.tables.knowledge import GapRow, LearnedRow, TopicChoiceRow, TopicSample
+from bot.storage.tables.knowledge import Gap, LearnedEntry, TopicChoiceRow, TopicSample
 from bot.storage.tables.people import AskedRow, ChatTopic, KnownChat, KnownUser, MembershipRow
 from bot.storage.tables.spending import AllowanceRow, Expense
 from bot.storage.tables.work import (
@@ -143,7 +143,7 @@ class PersonalData(Repository):
         )
         gone["reminders"] = self._forget_jobs(bot, user)
         gone["feedback"] = self._drop(Judgement.table, _mine(Judgement.table, bot, user))
-        self._drop(GapRow.table, _mine(GapRow.table, bot, user))
+        self._drop(Gap.table, _mine(Gap.table, bot, user))
         self._drop(Case.table, _mine(Case.table, bot, user))  # with the relays and events of each
         Seats(self.connection, self.clock, self.queue).delete_of_customer(bot, user)
         for column in (Event.who, Relay.author, Group.by):
@@ -155,7 +155,7 @@ class PersonalData(Repository):
             self._drop(table, table.c.bot == bot, table.c.connection.in_(own_accounts))
         self._drop(AccountChat.table, AccountChat.bot == bot, theirs)
         self._drop(Account.table, Account.bot == bot, Account.user == user)
-        self._change(LearnedRow.table, {"author": 0}, LearnedRow.bot == bot, LearnedRow.author == user)
+        self._change(LearnedEntry.table, {"author": 0}, LearnedEntry.bot == bot, LearnedEntry.author == user)
         own = or_(Conversation.address.chat == user, Conversation.address.only == user)
         gone["conversations"] += self._drop(Conversation.table, Conversation.address.bot == bot, own)
         gone["documents"] = self._drop(
@@ -286,7 +286,7 @@ class PersonalData(Repository):
             + self._expire(Blob.table, *old(Blob.table))
         )
         count += self._expire(OperationRow.table, *old(OperationRow.table, ended)) + self._expire(
-            GapRow.table, *old(GapRow.table)
+            Gap.table, *old(Gap.table)
         )
         count += sum(
             self._expire(table, *old(table)) for table in (StoredCase.table, StoredResult.table, RouterState.table)

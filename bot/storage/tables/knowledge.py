@@ -5,10 +5,15 @@ questions.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, bindparam
 
-from bot.storage.rows import AddressCol, Col, Row, address_columns, column
+from bot.storage.rows import AddressCol, Col, Query, Row, address_columns, column
 from bot.storage.schema import Id
+
+PROPOSED, ADDED, DROPPED, WITHDRAWN = "proposed", "added", "dropped", "removed"  # states of a learned entry
+REFUSED, DISLIKED = "refused", "disliked"  # reasons of a gap: the sources had no answer, or somebody disliked it;
+PERSON = "person"  # ... or a person was called
+WANTED, TOLD = "wanted", "told"  # states of `Gap.tell`
 
 
 class SourceRow(Row, table="kb_sources", having=(UniqueConstraint("bot", "name"),)):
@@ -185,7 +190,7 @@ class TopicSample(Row, table="topic_samples", having=(UniqueConstraint("bot", "m
     at: Col[float]
 
 
-class LearnedRow(Row, table="kb_learned", having=(Index("ix_kb_learned_review", "bot", "state", "review"),)):
+class LearnedEntry(Row, table="kb_learned", having=(Index("ix_kb_learned_review", "bot", "state", "review"),)):
     """A question with the answer that a person gave. Once it is `added`, it is an article of the source `learned`.
 
     `author` is the person (0 once that person was forgotten), `audience` the group who may read it. `state` is
@@ -198,12 +203,22 @@ class LearnedRow(Row, table="kb_learned", having=(Index("ix_kb_learned_review", 
     question: Col[str]
     answer: Col[str]
     audience: Col[str] = column(sa.String(64))
-    state: Col[str] = column(sa.String(16))
-    at: Col[float]
-    review: Col[float]
+    state: Col[str] = column(sa.String(16), default=PROPOSED)
+    at: Col[float] = column(default=0.0)
+    review: Col[float] = column(default=0.0)
 
 
-class GapRow(
+LEARNED_ENTRIES = Query(LearnedEntry, LearnedEntry.state == ADDED, order=[LearnedEntry.id])
+REVIEWS = Query(LearnedEntry, LearnedEntry.state == ADDED, order=[LearnedEntry.review, LearnedEntry.id])
+DUE_REVIEWS = Query(
+    LearnedEntry,
+    LearnedEntry.state == ADDED,
+    LearnedEntry.review <= bindparam("now"),
+    order=[LearnedEntry.review, LearnedEntry.id],
+)
+
+
+class Gap(
     Row,
     table="kb_gaps",
     having=(
@@ -225,15 +240,20 @@ class GapRow(
     id: Col[int] = column(Id, primary_key=True, default=0)
     address: AddressCol = address_columns()
     message_id: Col[int | None] = column(Id, sa.ForeignKey("messages.id", ondelete="SET NULL"), unique=True)
-    learned_id: Col[int | None] = column(Id, sa.ForeignKey("kb_learned.id", ondelete="SET NULL"))
+    learned_id: Col[int | None] = column(Id, sa.ForeignKey("kb_learned.id", ondelete="SET NULL"), default=None)
     user: Col[int]
     question: Col[str]
     reason: Col[str] = column(sa.String(16))
     audience: Col[str] = column(sa.String(64))
     language: Col[str] = column(sa.String(8))
     topic: Col[str] = column(sa.String(64), default="", is_younger=True)
-    vector: Col[bytes]
-    at: Col[float]
+    vector: Col[bytes] = column(default=b"")
+    at: Col[float] = column(default=0.0)
     tell: Col[str] = column(sa.String(8), default="", is_younger=True)
     checked: Col[int] = column(default=0, is_younger=True)
     seen: Col[str] = column(sa.String(64), default="", is_younger=True)
+
+
+GAPS = Query(Gap, order=[Gap.id])
+UNTOLD_GAPS = Query(Gap, Gap.tell != TOLD)
+WANTED_GAPS = Query(Gap, Gap.tell == WANTED, Gap.checked < bindparam("generation"), order=[Gap.id])

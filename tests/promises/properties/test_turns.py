@@ -28,13 +28,12 @@ from bot.feature import joined
 from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
-from bot.storage.repositories.knowledge.gaps import Gap
-from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
 from bot.storage.tables.history import SavedTemplate
+from bot.storage.tables.knowledge import ADDED, Gap, LearnedEntry
 from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
 
@@ -333,22 +332,22 @@ def has_gap(tx: Tx, where: Address) -> None:
     gap = Gap(
         address=where,
         user=ANNA,
-        message=message,
+        message_id=message,
         question="q1 please",
         reason="refused",
         audience="owners",
         language="en",
     )
-    tx.gaps.add_gap(gap)
+    tx.add_missing(gap)
 
 
 def proposed(tx: Tx, where: Address) -> None:
-    tx.learned.add_entry(LearnedEntry(bot=where.bot, question="q1?", answer="blue", author=ANNA, audience="owners"))
+    tx.add(LearnedEntry(bot=where.bot, question="q1?", answer="blue", author=ANNA, audience="owners"))
 
 
 def taught(tx: Tx, where: Address) -> None:
     proposed(tx, where)
-    tx.learned.change_entry(1, state=ADDED)
+    tx.change_all(LearnedEntry, {"state": ADDED}, id=1)
 
 
 STALE = {"quotes": [1], "passage": 2, "old": "It is blue.", "new": "It is green."}
