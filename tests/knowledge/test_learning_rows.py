@@ -9,7 +9,6 @@ import pytest
 from bot.clock import SystemClock
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.quotes import ASKED
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.storage.tables.knowledge import (
     ADDED,
@@ -21,6 +20,7 @@ from bot.storage.tables.knowledge import (
     WANTED,
     WANTED_GAPS,
     Gap,
+    KnowledgeSource,
     LearnedEntry,
 )
 from bot.types import Address, Text
@@ -80,7 +80,9 @@ async def test_a_message_has_one_gap_until_an_entry_answers_it(store: Store) -> 
 
 async def test_quotes_of_ended_passages_are_found_and_move_or_are_stale(store: Store) -> None:
     def work(tx: Tx) -> None:
-        source = tx.sources.add_source(42, KnowledgeSource("docs", "folder", "/docs", audience=("everyone",)))
+        source = tx.sources.add_source(
+            42, KnowledgeSource(name="docs", kind="folder", address="/docs", audience=("everyone",))
+        )
         article(tx, source, "One. Two.")
         question = asked(tx, "1")
         conversation = tx.messages.current_conversation(WHERE)
@@ -107,8 +109,8 @@ async def test_passages_that_a_vector_store_has_found_are_added_once_and_need_no
     found = Article(key="fvt1", title="lamps", version="1", changed=0.0)
 
     def work(tx: Tx) -> None:
-        own = tx.sources.add_source(42, KnowledgeSource("own", "folder", "-"))
-        kept = tx.sources.add_source(42, KnowledgeSource("kept", "vector-store", "vector-store:fvt"))
+        own = tx.sources.add_source(42, KnowledgeSource(name="own", kind="folder", address="-"))
+        kept = tx.sources.add_source(42, KnowledgeSource(name="kept", kind="vector-store", address="vector-store:fvt"))
         assert tx.sources.list_ids(42) == {own: True, kept: False}
         first, second = [NewPassage("", text, pack_sentences(((0, 1),)), text.encode()) for text in "ab"]
         tx.knowledge.add_passages(kept, found, [first, first])

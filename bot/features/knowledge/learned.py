@@ -19,9 +19,8 @@ from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Ask, Choice, Page
 from bot.ports import Reply
-from bot.storage.repositories.knowledge.sources import EVERYONE
 from bot.storage.store import Store, Tx
-from bot.storage.tables.knowledge import ADDED, DROPPED, DUE_REVIEWS, PROPOSED, REVIEWS, LearnedEntry
+from bot.storage.tables.knowledge import ADDED, DROPPED, DUE_REVIEWS, EVERYONE, PROPOSED, REVIEWS, LearnedEntry
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Permission
 

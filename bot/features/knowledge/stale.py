@@ -23,9 +23,8 @@ from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Answer, Choice
 from bot.storage.repositories.knowledge.quotes import ASKED, DONE, GONE, LEFT, StoredQuote
-from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
-from bot.storage.tables.knowledge import LEARNED_ENTRIES, LearnedEntry
+from bot.storage.tables.knowledge import LEARNED, LEARNED_ENTRIES, SOURCES, KnowledgeSource, LearnedEntry
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission, User
 
@@ -113,7 +112,7 @@ class StaleAnswers(Feature):
 
     def _learned(self, tx: Tx) -> tuple[Sequence[LearnedEntry], set[int]]:
         """The learned entries, and the ids of their source."""
-        sources = tx.sources.list_sources(self.base.bot)
+        sources = tx.all(SOURCES, bot=self.base.bot)
         return tx.all(LEARNED_ENTRIES, bot=self.base.bot), {one.id for one in sources if one.kind == LEARNED}
 
     async def _change(self, quote: StoredQuote) -> Change | None:
@@ -135,7 +134,7 @@ class StaleAnswers(Feature):
         review = tx.jobs.find_job(bot, REVIEW, REVIEW)
         if found.doubtful and review is not None:
             tx.jobs.reschedule(review, min(review.due, tx.clock.time()))
-        sources, chats = tx.sources.list_sources(bot), []
+        sources, chats = tx.all(SOURCES, bot=bot), []
         now = stored_access(self.rights.access, tx, bot)
         for (old, new, passage), quotes in found.changed.items():
             asked, stored = False, tx.quotes.read_quotes(bot, quotes, "")
@@ -164,7 +163,7 @@ class StaleAnswers(Feature):
         source.
         """
         bot, now, chats = turn.address.bot, self.rights.ensure_admin(tx, turn), []
-        asked, sources = tx.quotes.read_quotes(bot, quotes, ASKED), tx.sources.list_sources(bot)
+        asked, sources = tx.quotes.read_quotes(bot, quotes, ASKED), tx.all(SOURCES, bot=bot)
         for quote in asked:
             may_read = _may_read(tx, quote, passage, sources, heard_by(now, quote))
             if not may_read or tx.chats.is_unreachable(quote.address):

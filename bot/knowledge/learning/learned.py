@@ -13,9 +13,17 @@ from bot.jobs.learning import REVIEW, request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Found
-from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Tx
-from bot.storage.tables.knowledge import ADDED, PROPOSED, WITHDRAWN, Gap, LearnedEntry
+from bot.storage.tables.knowledge import (
+    ADDED,
+    LEARNED,
+    PROPOSED,
+    SOURCES,
+    WITHDRAWN,
+    Gap,
+    KnowledgeSource,
+    LearnedEntry,
+)
 from bot.types import Address, Job
 
 VALID = 90 * 86_400.0  # seconds until admins are asked whether an entry is still true
@@ -37,14 +45,14 @@ def learn(tx: Tx, base: KnowledgeBase, entry: LearnedEntry) -> None:
     from bot.knowledge.sync import prepared
 
     now = tx.clock.time()
-    source = _source(tx, base.bot) or base.store_new(tx, KnowledgeSource("", LEARNED, LEARNED))
+    source = _source(tx, base.bot) or base.store_new(tx, KnowledgeSource(name="", kind=LEARNED, address=LEARNED))
     if entry.audience not in source.audience:
-        tx.sources.change_source(source.id, audience=(*source.audience, entry.audience))
+        tx.change(source, audience=(*source.audience, entry.audience))
     found = Found(
         key=str(entry.id), title=entry.question, blocks=(Block(entry.answer),), audience=entry.audience, changed=now
     )
     tx.knowledge.store_article(source.id, *prepared(found, now))
-    tx.sources.change_source(source.id, tried=now, synced=now)
+    tx.change(source, tried=now, synced=now)
     tx.change(entry, question=entry.question, answer=entry.answer, state=ADDED, at=now, review=now + VALID)
     tx.jobs.add_job(Job(REVIEW, REVIEW, Address("telegram", base.bot, 0), due=now + VALID))
     request_look(tx, base.bot)
@@ -59,4 +67,4 @@ def withdraw(tx: Tx, entry: LearnedEntry) -> None:
 
 
 def _source(tx: Tx, bot: int) -> KnowledgeSource | None:
-    return next((one for one in tx.sources.list_sources(bot) if one.kind == LEARNED), None)
+    return next((one for one in tx.all(SOURCES, bot=bot) if one.kind == LEARNED), None)

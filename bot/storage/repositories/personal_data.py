@@ -29,7 +29,7 @@ from bot.storage.tables.history import (
     StoredMessage,
     SummaryRow,
 )
-from bot.storage.tables.knowledge import Gap, LearnedEntry, TopicChoiceRow, TopicSample
+from bot.storage.tables.knowledge import Gap, LearnedEntry, TopicChoice, TopicSample
 from bot.storage.tables.people import AskedRow, ChatTopic, KnownChat, KnownUser, MembershipRow
 from bot.storage.tables.spending import AllowanceRow, Expense
 from bot.storage.tables.work import (
@@ -82,7 +82,7 @@ class PersonalData(Repository):
             "templates": self._rows(
                 select(SavedTemplate.table).where(SavedTemplate.bot == bot, SavedTemplate.user == user)
             ),
-            "topic_choices": self._in(TopicChoiceRow.table, TopicChoiceRow.question_id, {row["id"] for row in said}),
+            "topic_choices": self._in(TopicChoice.table, TopicChoice.question_id, {row["id"] for row in said}),
             "topic_samples": self._rows(
                 select(TopicSample.table).where(TopicSample.bot == bot, TopicSample.user == user)
             ),

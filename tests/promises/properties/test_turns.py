@@ -29,11 +29,10 @@ from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
 from bot.storage.tables.history import SavedTemplate
-from bot.storage.tables.knowledge import ADDED, Gap, LearnedEntry
+from bot.storage.tables.knowledge import ADDED, Gap, KnowledgeSource, LearnedEntry
 from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
 
@@ -324,7 +323,7 @@ def invited(tx: Tx, where: Address) -> None:
 
 
 def has_source(tx: Tx, where: Address) -> None:
-    tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere"))
+    tx.sources.add_source(where.bot, KnowledgeSource(name="docs", kind="folder", address="/nowhere"))
 
 
 def has_gap(tx: Tx, where: Address) -> None:
@@ -355,7 +354,9 @@ STALE = {"quotes": [1], "passage": 2, "old": "It is blue.", "new": "It is green.
 
 def quoted(tx: Tx, where: Address) -> None:
     """The answer 2 quotes a sentence that another one has replaced."""
-    source = tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere", audience=("everyone",)))
+    source = tx.sources.add_source(
+        where.bot, KnowledgeSource(name="docs", kind="folder", address="/nowhere", audience=("everyone",))
+    )
     for text in ("It is blue.", "It is green."):
         passage = NewPassage(place="", text=text, sentences=pack_sentences(((0, len(text)),)), sha=text.encode())
         tx.knowledge.store_article(source, Article(key="a", title="A", version=text, changed=0.0), [passage])
