@@ -21,9 +21,9 @@ from bot.outbox import Choice, Effect, Page, end_question, finish, finish_asking
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.conversations import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.history import FACTS, NEWEST_SUMMARY, Fact, Summary
 from bot.texts.catalog import say
 from bot.texts.numbers import separated
 from bot.types import File, Incoming, Job, Message, Outgoing, Text, User
@@ -66,7 +66,7 @@ def apply(
 
     A summary that ends in another branch is not used, and none that covers a `withdrawn` answer.
     """
-    facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
+    facts, summary = tx.all(FACTS, conversation_id=conversation), tx.one(NEWEST_SUMMARY, conversation_id=conversation)
     if summary is not None and min(withdrawn, default=summary.upto + 1) <= summary.upto:
         summary = None
     last = next((at for at, row in enumerate(branch) if summary is not None and row.id == summary.upto), None)
@@ -143,7 +143,10 @@ class ConversationMemory:
         preview = self.preview(tx, incoming)
         context, tokens = preview.context, preview.ratio.tokens
         count, characters = preview.said
-        facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
+        facts, summary = (
+            tx.all(FACTS, conversation_id=conversation),
+            tx.one(NEWEST_SUMMARY, conversation_id=conversation),
+        )
         files = tx.documents.list_documents(conversation)
         persona, window = context.persona, preview.option.model.profile.window
         parts = list[int]()
@@ -227,9 +230,9 @@ class ConversationMemory:
                 raise BadInput(say(language, "pin.usage"))
             if len(text) > LONGEST_FACT:
                 raise BadInput(say(language, "pin.long", limit=LONGEST_FACT, length=len(text)))
-            if len(tx.memory.list_facts(conversation)) >= MOST_FACTS:
+            if len(tx.all(FACTS, conversation_id=conversation)) >= MOST_FACTS:
                 raise BadInput(say(language, "pin.many", limit=MOST_FACTS))
-            tx.memory.pin_fact(conversation, incoming.user.id, text)
+            tx.add(Fact(conversation_id=conversation, user=incoming.user.id, text=text, at=tx.clock.time()))
             finish_turn(tx, incoming, say(language, "pin.done"))
 
         await finish(self.store, reply, work)
@@ -237,7 +240,7 @@ class ConversationMemory:
     async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Delete a pinned fact, and show what is left in the same message."""
         conversation, fact = action.payload["conversation"], action.payload["fact"]
-        await self._changed(incoming, reply, lambda tx: tx.memory.unpin_fact(conversation, fact))
+        await self._changed(incoming, reply, lambda tx: tx.remove(Fact, conversation_id=conversation, id=fact))
 
     # --- the summary --------------------------------------------------------------------------------------------------
 
@@ -246,7 +249,7 @@ class ConversationMemory:
 
         def work(tx: Tx) -> None:
             conversation = tx.messages.find_current_conversation(incoming.address)
-            if conversation is None or tx.memory.newest_summary(conversation) is None:
+            if conversation is None or tx.one(NEWEST_SUMMARY, conversation_id=conversation) is None:
                 finish_turn(tx, incoming, say(incoming.language, "summary.none", count=ENOUGH))
             else:
                 _finish_in_full(tx, incoming, conversation)
@@ -258,7 +261,7 @@ class ConversationMemory:
         language, conversation = incoming.language, action.payload["conversation"]
 
         def work(tx: Tx) -> None:
-            found = tx.memory.newest_summary(conversation)
+            found = tx.one(NEWEST_SUMMARY, conversation_id=conversation)
             now = found.text if found is not None else ""
             asked = say(language, "summary.edit.ask") + "\n\n" + now
             finish_asking(tx, incoming, "summary.edit", asked, conversation=conversation)
@@ -271,7 +274,7 @@ class ConversationMemory:
 
         def work(tx: Tx) -> None:
             end_question(tx, incoming)
-            found = tx.memory.newest_summary(conversation)
+            found = tx.one(NEWEST_SUMMARY, conversation_id=conversation)
             if found is not None:
                 tx.memory.add_summary(conversation, incoming.text.strip(), found.upto, "user")
             undo = Choice(say(incoming.language, "ask.undo"), "summary.undo", {"conversation": conversation})
@@ -345,7 +348,7 @@ def _versions(tx: Tx, language: str, payload: Mapping[str, Any]) -> tuple[list[s
 
 def _finish_in_full(tx: Tx, incoming: Incoming, conversation: int) -> None:
     """End the turn with the whole summary that counts, in the message whose button was pressed if there is one."""
-    found = tx.memory.newest_summary(conversation)
+    found = tx.one(NEWEST_SUMMARY, conversation_id=conversation)
     version, steps = _versions(tx, incoming.language, {"conversation": conversation, "in_full": True})
     text = "\n\n".join(filter(None, (found.text if found is not None else "", *version)))
     finish_turn(tx, incoming, text, choices=[steps], over=True)

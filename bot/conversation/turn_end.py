@@ -164,7 +164,7 @@ def _with_tool_messages(
     """The answer, and messages about tool calls: one that the user has to approve, one whose outcome is unknown."""
     steps, answers = written.steps, [outgoing]
     if context.decided_call is not None and written.error is None:  # else the button can ask again
-        tx.operations.store_end(context.decided_call.id, "done")
+        tx.change(context.decided_call, state="done")
     if steps.unsure:
         answers.append(Outgoing(say(context.language, "tool.unknown", tool=steps.unsure), plain=True))
     if written.calls and steps.pending is not None and context.place is not None:

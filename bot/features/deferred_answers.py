@@ -35,8 +35,8 @@ from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.files.documents import Passage
 from bot.storage.repositories.mapping import dump_parts, dump_request, load_parts
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
@@ -122,12 +122,12 @@ class DeferredAnswers:
         bot, turn = incoming.address.bot, action.payload["turn"]
 
         def ask(tx: Tx) -> dict[str, Any]:
-            before = tx.operations.find_of_turn(bot, turn)
+            before = tx.one(Operation, bot=bot, turn=turn)
             if before is None or not before.request.get("messages"):
                 raise BadInput(say(incoming.language, "later.gone"))
             tx.buttons.expire_button(action.key)
             request = dict(before.request)
-            tx.operations.replace_request(before.id, {})
+            tx.change(before, request={})
             return request
 
         await self._submit(incoming, reply, ask)
@@ -289,7 +289,7 @@ class DeferredOperation:
             said = said if noted is None else noted.text
             if owner is not None and owner.is_taken(tx, operation.address):
                 places[:] = owner.keep_draft(tx, operation.address, operation.turn, said)
-                tx.operations.replace_request(operation.id, {})
+                tx.change(operation, request={})
                 return None
             rows: tuple[tuple[Button, ...], ...] = ()
             if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
@@ -305,7 +305,7 @@ class DeferredOperation:
             below = "; ".join(filter(None, (note, own)))
             answer = Outgoing(text, note=below, buttons=rows, reply_to=asked["reply_to"])
             tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
-            tx.operations.replace_request(operation.id, {})  # the conversation has the question now
+            tx.change(operation, request={})  # the conversation has the question now
             return None
 
         return Outcome("done", work, lambda: owner.deliver(places) if owner is not None else None)
@@ -326,7 +326,7 @@ class DeferredOperation:
         except LimitReached:
             tx.budgets.settle_reservation(held, 0)  # the answer is delivered in this transaction
             return False
-        tx.operations.ask_again(operation.id, asked)
+        tx.operations.ask_again(operation, asked)
         return True
 
     def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
@@ -357,7 +357,7 @@ class DeferredOperation:
     def abandoned(self, tx: Tx, operation: Operation) -> None:
         """Settle the reservations of an operation whose chat can't be reached any more."""
         self._book(tx, operation, None, unknown=operation.state != "asked")
-        tx.operations.replace_request(operation.id, {})
+        tx.change(operation, request={})
 
     def _book(self, tx: Tx, operation: Operation, answer: Answered | None, *, unknown: bool = False) -> None:
         """Book the answer at the price of the asynchronous mode; settle in full if its price is `unknown`."""

@@ -21,6 +21,7 @@ from bot.outbox import Choice, Page, as_notice, delivery_key, finish, finish_pag
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.texts.catalog import say
 from bot.types import Attachment, File, Incoming, Job, Outgoing, Permission
 
@@ -176,7 +177,7 @@ class Voice:
     async def _submit(self, listener: SpeechToText, incoming: Incoming, payer: BillTo, note: Recording) -> str:
         """The id of the recognition operation, submitted if there is none. The service is paid when it accepts it."""
         bot, turn = incoming.address.bot, incoming.id
-        before = await self.store.read(lambda tx: tx.operations.find_of_turn(bot, turn))
+        before = await self.store.read(lambda tx: tx.one(Operation, bot=bot, turn=turn))
         if before is not None and before.kind == KIND and before.operation:
             return before.operation
         async with self.meter.charge(payer, self.meter.tariffs.long_speech, note.seconds):
@@ -184,10 +185,10 @@ class Voice:
 
         def running(tx: Tx) -> None:
             tx.operations.add_operation(KIND, turn, incoming.address, incoming.user.id, {})
-            found = tx.operations.find_of_turn(bot, turn)
+            found = tx.one(Operation, bot=bot, turn=turn)
             if found is not None:
-                tx.operations.mark_running(found.id, name)
-                tx.operations.store_end(found.id, "done")  # only this turn polls it, no job
+                tx.change(found, state="running", operation=name)
+                tx.change(found, state="done")  # only this turn polls it, no job
 
         await self.store.write_until_stored(running)
         return name

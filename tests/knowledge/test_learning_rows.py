@@ -71,7 +71,7 @@ async def test_a_message_has_one_gap_until_an_entry_answers_it(store: Store) -> 
         entry = tx.change(entry, state=ADDED)
         assert [gap.message_id for gap in tx.gaps.list_open(42, 0.0)] == [second]
         assert tx.one(REVIEWS, bot=42) == entry
-        assert [one.id for one in tx.all(DUE_REVIEWS, limit=3, bot=42, now=5.0)] == [entry]
+        assert tx.all(DUE_REVIEWS, limit=3, bot=42, now=5.0) == [entry]
         tx.remove(Gap, message_id=second, reason=REFUSED)
         assert tx.gaps.list_open(42, 0.0) == []
 

@@ -36,8 +36,8 @@ from bot.outbox import (
 )
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.texts.catalog import say
 from bot.types import Address, Button, File, Incoming, Job, Outgoing
 
@@ -164,7 +164,7 @@ class ImageGeneration:
         """Ask the user what should be different in the picture."""
 
         def work(tx: Tx) -> None:
-            before = tx.operations.find_of_turn(incoming.address.bot, action.payload["turn"])
+            before = tx.one(Operation, bot=incoming.address.bot, turn=action.payload["turn"])
             keeps = before is None or self.operation.takes_seed(before)
             text = say(incoming.language, "image.change.ask" if keeps else "image.change.ask.anew")
             finish_asking(tx, incoming, "image.change", text, turn=action.payload["turn"])
@@ -282,7 +282,7 @@ class ImageGeneration:
 
     async def find_request(self, address: Address, turn: str) -> PictureRequest | None:
         """The request for the picture of a turn in this chat, None if there is none."""
-        operation = await self.store.read(lambda tx: tx.operations.find_of_turn(address.bot, turn))
+        operation = await self.store.read(lambda tx: tx.one(Operation, bot=address.bot, turn=turn))
         return _picture_request(operation) if operation and operation.address.chat == address.chat else None
 
 
@@ -378,7 +378,7 @@ class ImageOperation:
         def work(tx: Tx) -> object:
             slow = f"no picture in {PATIENCE_WITH_ANOTHER / 60:.0f} min"
             told.extend(painter.put_aside(tx, drawn_by(operation.operation), slow))
-            tx.operations.ask_again(operation.id, {**operation.request, "tried": tried})
+            tx.operations.ask_again(operation, {**operation.request, "tried": tried})
             return AGAIN
 
         return Outcome("failed", work, lambda: painter.deliver("", told))

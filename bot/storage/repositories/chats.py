@@ -15,7 +15,7 @@ from bot.storage.tables.history import Blob, Conversation, Judgement, StoredMess
 from bot.storage.tables.knowledge import Gap
 from bot.storage.tables.people import ChatTopic, KnownChat, KnownUser
 from bot.storage.tables.spending import DaySpending, Expense, Reservation
-from bot.storage.tables.work import AwaitedAnswer, OperationRow, Placed, StoredButton, StoredDelivery, StoredJob
+from bot.storage.tables.work import AwaitedAnswer, Operation, Placed, StoredButton, StoredDelivery, StoredJob
 from bot.types import Address, ChatChoices
 from bot.types import User as Person
 
@@ -60,7 +60,7 @@ MOVED = [
         Conversation,
         StoredMessage,
         StoredDelivery,
-        OperationRow,
+        Operation,
         StoredJob,
         Expense,
         StoredButton,

@@ -22,19 +22,19 @@ from bot.storage.tables.history import (
     Blob,
     Conversation,
     DocumentPassage,
-    FactRow,
+    Fact,
     Judgement,
     SavedTemplate,
     StoredDocument,
     StoredMessage,
-    SummaryRow,
+    Summary,
 )
 from bot.storage.tables.knowledge import Gap, LearnedEntry, TopicChoice, TopicSample
 from bot.storage.tables.people import AskedRow, ChatTopic, KnownChat, KnownUser, MembershipRow
 from bot.storage.tables.spending import AllowanceRow, Expense
 from bot.storage.tables.work import (
     AwaitedAnswer,
-    OperationRow,
+    Operation,
     RouterState,
     StoredButton,
     StoredDelivery,
@@ -74,8 +74,8 @@ class PersonalData(Repository):
             ),
             "conversations": [*own, *self._in(Conversation.table, Conversation.id, in_groups)],
             "messages": said,
-            "summaries": self._in(SummaryRow.table, SummaryRow.conversation_id, own_ids),
-            "facts": self._remembered(FactRow.table, bot, user, own_ids),
+            "summaries": self._in(Summary.table, Summary.conversation_id, own_ids),
+            "facts": self._remembered(Fact.table, bot, user, own_ids),
             "documents": own_documents,
             "passages": self._passages([row["id"] for row in own_documents]),
             "feedback": self._rows(select(Judgement.table).where(Judgement.bot == bot, Judgement.user == user)),
@@ -92,7 +92,7 @@ class PersonalData(Repository):
             "router_states": self._rows(select(RouterState.table).where(_mine(RouterState.table, bot, user))),
             "usage": self._rows(select(Expense.table).where(Expense.bot == bot, Expense.user == user)),
             "operations": self._rows(
-                select(OperationRow.table).where(OperationRow.address.bot == bot, OperationRow.user == user)
+                select(Operation.table).where(Operation.address.bot == bot, Operation.user == user)
             ),
             "reminders": [
                 {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
@@ -161,7 +161,7 @@ class PersonalData(Repository):
         gone["documents"] = self._drop(
             StoredDocument.table, StoredDocument.user == user, _of_bot(StoredDocument.table, bot)
         )
-        gone["facts"] = self._drop(FactRow.table, FactRow.user == user, _of_bot(FactRow.table, bot))
+        gone["facts"] = self._drop(Fact.table, Fact.user == user, _of_bot(Fact.table, bot))
         gone["templates"] = self._drop(SavedTemplate.table, SavedTemplate.bot == bot, SavedTemplate.user == user)
         self._drop(TopicSample.table, TopicSample.bot == bot, TopicSample.user == user)
         self._drop(StoredCase.table, _mine(StoredCase.table, bot, user))
@@ -169,7 +169,7 @@ class PersonalData(Repository):
         mine = (StoredCase.bot == bot, StoredCase.author == user)
         self._change(StoredCase.table, {"author": 0}, *mine)
         gone["files"] = self._drop(Blob.table, _mine(Blob.table, bot, user))
-        gone["orders"] = self._drop(OperationRow.table, _mine(OperationRow.table, bot, user))
+        gone["orders"] = self._drop(Operation.table, _mine(Operation.table, bot, user))
         self._drop(
             StoredDelivery.table,
             StoredDelivery.address.bot == bot,
@@ -210,7 +210,7 @@ class PersonalData(Repository):
         self._unlink(rows)
         for some in _pieces(sorted({row["conversation_id"] for row in rows})):
             # They were made from messages of this person, too; they are made again from those that are left.
-            self._drop(SummaryRow.table, SummaryRow.conversation_id.in_(some))
+            self._drop(Summary.table, Summary.conversation_id.in_(some))
             self._change(Conversation.table, {"title": "", "named_by": ""}, Conversation.id.in_(some))
             others = select(StoredMessage.id).where(StoredMessage.conversation_id.in_(some))
             self._change(Judgement.table, {"prompt": "[]"}, Judgement.message_id.in_(others))
@@ -278,21 +278,19 @@ class PersonalData(Repository):
         rows = self._rows(query)
         self._unlink(rows)
         sent = StoredDelivery.state.in_((DeliveryState.SENT.value, DeliveryState.DEAD.value))
-        ended = OperationRow.state.in_(("done", "failed"))
+        ended = Operation.state.in_(("done", "failed"))
         empty = Conversation.id.not_in(select(StoredMessage.conversation_id))
         count = (
             len(rows)
             + self._expire(StoredDelivery.table, *old(StoredDelivery.table, sent))
             + self._expire(Blob.table, *old(Blob.table))
         )
-        count += self._expire(OperationRow.table, *old(OperationRow.table, ended)) + self._expire(
-            Gap.table, *old(Gap.table)
-        )
+        count += self._expire(Operation.table, *old(Operation.table, ended)) + self._expire(Gap.table, *old(Gap.table))
         count += sum(
             self._expire(table, *old(table)) for table in (StoredCase.table, StoredResult.table, RouterState.table)
         )
         ours = select(Conversation.id).where(here(Conversation.table))
-        for table in (SummaryRow.table, FactRow.table, StoredDocument.table):
+        for table in (Summary.table, Fact.table, StoredDocument.table):
             count += self._expire(table, table.c.conversation_id.in_(ours), table.c.at < before)
         return count + self._expire(Conversation.table, *old(Conversation.table, empty)) > 0
 
@@ -313,7 +311,7 @@ class PersonalData(Repository):
 
     def _jobs(self, bot: int, user: int) -> list[Row[Any]]:
         """Return the jobs of the private chat; in groups those that name the person or do what they ordered."""
-        ordered = select(OperationRow.turn).where(OperationRow.address.bot == bot, OperationRow.user == user)
+        ordered = select(Operation.turn).where(Operation.address.bot == bot, Operation.user == user)
         rows = self.connection.execute(select(StoredJob.table).where(StoredJob.address.bot == bot))
         turns = set(self.connection.scalars(ordered))
         return [row for row in rows if row.chat == user or row.key in turns or _named(row.payload) == user]

@@ -19,6 +19,7 @@ from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.repositories.money.budgets import BOT, Caps
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import NEWEST_SEATS
+from bot.storage.tables.work import Operation
 from bot.types import Address, Incoming, Job, Kind, Outgoing, Text, User
 
 T = TypeVar("T")
@@ -252,10 +253,10 @@ async def test_an_update_and_a_job_are_taken_once(both: list[Store]) -> None:
 async def test_what_is_cancelled_while_it_ends_is_one_of_both(both: list[Store]) -> None:
     def end(state: str) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            found = tx.operations.find_of_turn(42, "1")
+            found = tx.one(Operation, bot=42, turn="1")
             if found is None or found.state != "asked":
                 return False
-            tx.operations.store_end(found.id, state)
+            tx.change(found, state=state)
             return True
 
         return work

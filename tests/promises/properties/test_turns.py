@@ -31,8 +31,9 @@ from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
-from bot.storage.tables.history import SavedTemplate
+from bot.storage.tables.history import Fact, SavedTemplate
 from bot.storage.tables.knowledge import ADDED, Gap, KnowledgeSource, LearnedEntry
+from bot.storage.tables.work import Operation
 from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
 
@@ -273,7 +274,7 @@ def drawn(tx: Tx, where: Address) -> None:
         "image", "1", where, ANNA,
         {"prompt": "a cat q2", "seed": 7, "width": 1, "height": 1, "language": "en", "reply_to": 0},
     )  # fmt: skip
-    tx.operations.store_end(1, "done")
+    tx.change_all(Operation, {"state": "done"}, id=1)
 
 
 def kept(tx: Tx, where: Address) -> None:
@@ -294,14 +295,14 @@ def acts(state: str) -> Prepare:
         request = {"question": 1, "language": "en", "steps": [], "call": call, "results": "[]"}
         tx.operations.add_operation("action", "1", where, ANNA, request)
         if state != "asked":
-            tx.operations.store_end(1, state)
+            tx.change_all(Operation, {"state": state}, id=1)
 
     return prepare
 
 
 def summarised(tx: Tx, _where: Address) -> None:
     tx.memory.add_summary(1, "what was said", 2, "model")
-    tx.memory.pin_fact(1, ANNA, "a fact")
+    tx.add(Fact(conversation_id=1, user=ANNA, text="a fact", at=tx.clock.time()))
 
 
 def templated(tx: Tx, where: Address) -> None:
