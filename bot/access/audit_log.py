@@ -19,8 +19,8 @@ from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.members import Entry
 from bot.storage.store import Store, Tx
+from bot.storage.tables.people import Entry
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Outgoing, Permission
 

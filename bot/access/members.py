@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.access.directory import MemberDirectory, stored_access
@@ -22,9 +22,9 @@ from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.members import Membership
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
+from bot.storage.tables.people import Invitation, Membership
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Permission
 
@@ -198,15 +198,19 @@ class Members:
         def work(tx: Tx) -> None:
             if not may_set(stored_access(self.access, tx, bot).role(Actor.of(incoming)), Role.STRANGER, terms.role):
                 raise refusal(tx, incoming)
-            expires, stay = self.store.clock.time() + terms.days * DAY, terms.stay * DAY or None
-            id_ = tx.members.add_invitation(bot, hashed(code), terms.role.word, terms.uses, expires, stay, admin)
-            tx.audit.add_entry(bot, admin, "invite", id_, role=terms.role.word, uses=terms.uses, days=terms.days)
+            now = self.store.clock.time()
+            expires = now + terms.days * DAY
+            new = Invitation(
+                bot=bot, code=hashed(code), role=terms.role.word, uses=terms.uses, expires=expires, by=admin, at=now
+            )
+            stored = tx.members.add_invitation(replace(new, member_seconds=terms.stay * DAY or None))
+            tx.audit.add_entry(bot, admin, "invite", stored.id, role=terms.role.word, uses=terms.uses, days=terms.days)
             text = say(
                 language, "invite", link=self.link(code), role=say(language, ROLES[terms.role]), uses=terms.uses,
                 until=_date(expires),
             )  # fmt: skip
             finish_turn(
-                tx, incoming, text, choices=[Choice(say(language, "invite.revoke"), "invite.revoke", {"id": id_})]
+                tx, incoming, text, choices=[Choice(say(language, "invite.revoke"), "invite.revoke", {"id": stored.id})]
             )
 
         await finish(self.store, reply, work)

@@ -26,6 +26,7 @@ from bot.prompts.greeting import welcome
 from bot.prompts.library import Library
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
+from bot.storage.tables.people import Asked, Entry
 from bot.texts.catalog import own, say
 from bot.types import Address, Incoming, Kind, Outgoing, Permission
 
@@ -80,7 +81,7 @@ class Onboarding:
         elif shared_code is None:
             self.code = secrets.token_urlsafe(16)
         else:
-            count = await self.store.read(lambda tx: tx.audit.count_action(self.directory.bot, "owner"))
+            count = await self.store.read(lambda tx: tx.count(Entry, bot=self.directory.bot, action="owner"))
             self.code = shared_code(count)
 
     async def look(self) -> None:
@@ -127,7 +128,7 @@ class Onboarding:
 
         def work(tx: Tx) -> None:
             language, user = _language(tx, incoming), incoming.user.id
-            asked = tx.members.find_request(incoming.address.bot, user)
+            asked = tx.one(Asked, bot=incoming.address.bot, subject=user)
             state = asked.state if asked else ""
             may_ask = state not in ("open", "refused") and bool(self.admins())
             choices = [Choice(say(language, "join.ask"), ASK)] if may_ask else []
@@ -147,11 +148,11 @@ class Onboarding:
         await reply.acknowledge()
 
         def work(tx: Tx) -> Sequence[Address]:
-            asked = tx.members.find_request(where.bot, user.id)
+            asked = tx.one(Asked, bot=where.bot, subject=user.id)
             if asked is not None and asked.state in ("open", "refused"):
                 finish_turn(tx, incoming)
                 return ()
-            full = tx.members.count_open_requests(where.bot) >= MOST_OPEN
+            full = tx.count(Asked, bot=where.bot, state="open") >= MOST_OPEN
             if not full:
                 tx.chats.record_seen(where, user, private=True)
                 tx.buttons.expire_button(action.key)
@@ -173,9 +174,9 @@ class Onboarding:
 
         def work(tx: Tx) -> Sequence[Address]:
             where = incoming.address
-            asked = tx.members.find_request(where.bot, where.chat)
+            asked = tx.one(Asked, bot=where.bot, subject=where.chat)
             again = asked is None or (asked.state != "open" and is_admin)
-            if not again or tx.members.count_open_requests(where.bot) >= MOST_OPEN:
+            if not again or tx.count(Asked, bot=where.bot, state="open") >= MOST_OPEN:
                 finish_turn(tx, incoming)
                 return ()
             finish_turn(tx, incoming, say(_language(tx, incoming), "group.waiting"))

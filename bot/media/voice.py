@@ -187,8 +187,7 @@ class Voice:
             tx.operations.add_operation(KIND, turn, incoming.address, incoming.user.id, {})
             found = tx.one(Operation, bot=bot, turn=turn)
             if found is not None:
-                tx.change(found, state="running", operation=name)
-                tx.change(found, state="done")  # only this turn polls it, no job
+                tx.change(found, state="done", operation=name)  # only this turn polls it, no job
 
         await self.store.write_until_stored(running)
         return name

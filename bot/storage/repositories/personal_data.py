@@ -30,8 +30,8 @@ from bot.storage.tables.history import (
     Summary,
 )
 from bot.storage.tables.knowledge import Gap, LearnedEntry, TopicChoice, TopicSample
-from bot.storage.tables.people import AskedRow, ChatTopic, KnownChat, KnownUser, MembershipRow
-from bot.storage.tables.spending import AllowanceRow, Expense
+from bot.storage.tables.people import Asked, ChatTopic, KnownChat, KnownUser, Membership
+from bot.storage.tables.spending import Expense, PersonalAllowance
 from bot.storage.tables.work import (
     AwaitedAnswer,
     Operation,
@@ -66,11 +66,9 @@ class PersonalData(Repository):
             "user": self._rows(select(KnownUser.table).where(KnownUser.bot == bot, KnownUser.id == user)),
             "chat": self._rows(select(KnownChat.table).where(KnownChat.bot == bot, KnownChat.id == user)),
             "topics": self._rows(select(ChatTopic.table).where(ChatTopic.bot == bot, ChatTopic.chat == user)),
-            "member": self._rows(
-                select(MembershipRow.table).where(MembershipRow.bot == bot, MembershipRow.user == user)
-            ),
+            "member": self._rows(select(Membership.table).where(Membership.bot == bot, Membership.user == user)),
             "allowance": self._rows(
-                select(AllowanceRow.table).where(AllowanceRow.bot == bot, AllowanceRow.user == user)
+                select(PersonalAllowance.table).where(PersonalAllowance.bot == bot, PersonalAllowance.user == user)
             ),
             "conversations": [*own, *self._in(Conversation.table, Conversation.id, in_groups)],
             "messages": said,
@@ -182,7 +180,7 @@ class PersonalData(Repository):
         named = {"user": 0, "turn": ""}
         gone["usage"] = self._change(Expense.table, named, Expense.bot == bot, Expense.user == user)
         self._change(Expense.table, {"chat": 0}, Expense.bot == bot, Expense.chat == user)
-        self._change(AskedRow.table, {"name": ""}, AskedRow.bot == bot, AskedRow.subject == user)
+        self._change(Asked.table, {"name": ""}, Asked.bot == bot, Asked.subject == user)
         self._drop(KnownUser.table, KnownUser.bot == bot, KnownUser.id == user)
         self._drop(KnownChat.table, KnownChat.bot == bot, KnownChat.id == user)
         self._drop(ChatTopic.table, ChatTopic.bot == bot, ChatTopic.chat == user)

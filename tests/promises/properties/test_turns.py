@@ -33,6 +33,7 @@ from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
 from bot.storage.tables.history import Fact, SavedTemplate
 from bot.storage.tables.knowledge import ADDED, Gap, KnowledgeSource, LearnedEntry
+from bot.storage.tables.people import Invitation
 from bot.storage.tables.work import Operation
 from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
@@ -320,7 +321,11 @@ def applied(tx: Tx, where: Address) -> None:
 
 
 def invited(tx: Tx, where: Address) -> None:
-    tx.members.add_invitation(where.bot, "hash", "user", 1, 2_000_000_000.0, None, ANNA)
+    tx.members.add_invitation(
+        Invitation(
+            bot=where.bot, code="hash", role="user", uses=1, expires=2_000_000_000.0, by=ANNA, at=tx.clock.time()
+        )
+    )
 
 
 def has_source(tx: Tx, where: Address) -> None:
