@@ -31,8 +31,8 @@ from bot.knowledge.sources.files import KnownFiles, found_in
 from bot.knowledge.sources.reading import Articles, read_file
 from bot.knowledge.sources.source import Event, Found, Known, Seen, SourceLimits, Trouble
 from bot.knowledge.sync import Sync, prepared
-from bot.storage.repositories.knowledge.sources import EVERYONE, KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import EVERYONE, KnowledgeSource
 from bot.types import Address, Text
 
 BOT = 1
@@ -128,7 +128,7 @@ async def replay(store: Store, options: argparse.Namespace, span: int) -> bool:
     base = KnowledgeBase(
         store=store, bot=BOT, files=ChildPool(), meter=Meter(store=store), cache=options.out, embedder=counting
     )
-    source = await base.add(KnowledgeSource("docs", "", str(options.out), audience=(EVERYONE,)))
+    source = await base.add(KnowledgeSource(name="docs", kind="", address=str(options.out), audience=(EVERYONE,)))
     days = history.days(span)
     quoted: dict[int, tuple[str, str]] = {}
     first = 0

@@ -28,8 +28,8 @@ from bot.knowledge.search.matrix import pack
 from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.knowledge.search.retrieval import Retrieval
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource
 from bot.types import Address
 
 GOALS = {"ru": 3.5, "en": 1.5}  # per cent of the unanswerable questions that may pass
@@ -55,7 +55,9 @@ async def told(
             for place, (piece, keys) in enumerate(asked.passages):
                 number = articles[next(iter(keys))]
                 if number not in sources:
-                    sources[number] = tx.sources.add_source(BOT, KnowledgeSource(str(number), "folder", "-"))
+                    sources[number] = tx.sources.add_source(
+                        BOT, KnowledgeSource(name=str(number), kind="folder", address="-")
+                    )
                 new = NewPassage(piece.place, piece.text, pack_sentences(piece.sentences), piece.sha)
                 tx.knowledge.store_article(sources[number], Article(str(place), "", "1", 0.0), [new])
                 if embedder is not None:
@@ -116,7 +118,7 @@ async def foreign(
         index = Index(store=store, bot=BOT, model=embedder.name if embedder else "")
         vectors = QuestionVectors(meter=Meter(store=store), embedder=embedder)
         retrieval = Retrieval(store=store, index=index, vectors=vectors)
-        sources = [source.id for source in await store.read(lambda tx: tx.sources.list_sources(BOT))]
+        sources = [source.id for source in await store.read(lambda tx: tx.all(SOURCES, bot=BOT))]
         own, other = [
             [(await retrieval.search(question.text, sources, PAYER)).signals for question in asked.questions]
             for asked in (here, there)

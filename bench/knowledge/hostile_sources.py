@@ -29,8 +29,8 @@ from bot.http.guarded import GuardedFetcher
 from bot.knowledge.sources.opening import SourceTools, open_source
 from bot.knowledge.sources.source import Trouble
 from bot.knowledge.sync import Sync
-from bot.storage.repositories.knowledge.sources import EVERYONE, KnowledgeSource
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import EVERYONE, SOURCES, KnowledgeSource
 
 BOT = 1
 SMALL = "# Returns\n\nThe courier takes it back within 14 days."
@@ -236,9 +236,9 @@ async def read(address: str, folder: Path) -> Cost:
 
 
 async def _sync(store: Store, address: str, tools: SourceTools) -> tuple[str, int, list[str]]:
-    row = KnowledgeSource(address, "folder", address, audience=(EVERYONE,))
+    row = KnowledgeSource(name=address, kind="folder", address=address, audience=(EVERYONE,))
     number = await store.write(lambda tx: tx.sources.add_source(BOT, row))
-    source = await store.read(lambda tx: tx.sources.read_source(number))
+    source = await store.read(lambda tx: tx.one(SOURCES, id=number))
     assert source is not None
     try:
         report = await Sync(store=store, bot=BOT).run(source, open_source(address, tools))

@@ -29,8 +29,8 @@ from bot.knowledge.sources.files import FileReader
 from bot.knowledge.sources.folder import Folder
 from bot.knowledge.sources.source import Event, Known, SourceLimits
 from bot.knowledge.sync import Sync
-from bot.storage.repositories.knowledge.sources import EVERYONE, KnowledgeSource
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import EVERYONE, KnowledgeSource
 
 BOT = 1
 OF_FILE = 50  # pages
@@ -137,7 +137,7 @@ async def read(database: Path, folder: Path, dies_after: int = 0) -> Reading:
             store=store, bot=BOT, files=files, meter=Meter(store=store), cache=database.parent, embedder=embedder
         )
         if not await base.sources():
-            await base.add(KnowledgeSource("large", "folder", str(folder), audience=(EVERYONE,)))
+            await base.add(KnowledgeSource(name="large", kind="folder", address=str(folder), audience=(EVERYONE,)))
         reader = Mortal(folder, FileReader(files, SourceLimits()), SourceLimits())
         reader.dies_after = dies_after
         report = await Sync(store=store, bot=BOT).run(await base.find("large"), reader)

@@ -12,8 +12,8 @@ from bot.clock import SystemClock
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import KnowledgeSource
 
 BOT = 1
 
@@ -41,7 +41,7 @@ async def stored(store: Store, asked: QuestionSet, embedder: Embedder | None) ->
     vectors = await embedded(embedder, [piece.indexed for piece in pieces])
 
     def store_all(tx: Tx) -> None:
-        source = tx.sources.add_source(BOT, KnowledgeSource("bench", "folder", "bench"))
+        source = tx.sources.add_source(BOT, KnowledgeSource(name="bench", kind="folder", address="bench"))
         new = [NewPassage(one.place, one.text, pack_sentences(one.sentences), one.sha) for one in pieces]
         tx.knowledge.store_article(source, Article("bench", "bench", "1", 0.0), new)
         if embedder is not None:

@@ -30,8 +30,8 @@ from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.knowledge.search.retrieval import Retrieval
 from bot.knowledge.stems import stems
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.types import Address
 
 PASSAGES, SIZE, SOURCES, OF_ARTICLE = 100_000, 256, 20, 12
@@ -58,7 +58,9 @@ async def fill(store: Store, texts: Sequence[tuple[str, str]]) -> list[int]:
     vectors = np.random.default_rng(2).normal(size=(PASSAGES, SIZE)).astype(np.float32)
     sources = [
         await store.write(
-            lambda tx, number=number: tx.sources.add_source(BOT, KnowledgeSource(str(number), "folder", "-"))  # type: ignore[misc]
+            lambda tx, number=number: tx.sources.add_source(
+                BOT, KnowledgeSource(name=str(number), kind="folder", address="-")
+            )  # type: ignore[misc]
         )
         for number in range(SOURCES)
     ]

@@ -17,8 +17,8 @@ from bot.access.policy import Access, Actor, Decision, Role
 from bot.access.rights import ROLES, named
 from bot.handlers import Feature, Turn, command, press
 from bot.outbox import Answer, Choice
-from bot.storage.repositories.members import Entry
 from bot.storage.store import Store, Tx
+from bot.storage.tables.people import Entry
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Outgoing, Permission
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from bot.access.policy import Access, Role
-from bot.storage.repositories.members import Allowance, Membership
+from bot.storage.repositories.members import Allowance
 from bot.storage.store import Store, Tx
+from bot.storage.tables.people import Membership
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ class StoredMembers:
 
     def role(self, user: int) -> Role | None:
         """The stored role of a member; None for strangers and for members whose membership has expired."""
-        return _role(self.tx.members.find_member(self.bot, user), self.tx.clock.time())
+        return _role(self.tx.one(Membership, bot=self.bot, user=user), self.tx.clock.time())
 
     def allows(self, chat: int) -> bool:
         """Whether the database says that the bot may speak in this group."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.access.directory import MemberDirectory, stored_access
@@ -20,9 +20,9 @@ from bot.access.rights import ROLES, Rights, may_change, named, refusal
 from bot.errors import BadInput
 from bot.handlers import After, Feature, Turn, command, press
 from bot.outbox import Answer, Choice
-from bot.storage.repositories.members import Membership
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
+from bot.storage.tables.people import Invitation, Membership
 from bot.texts.catalog import say
 from bot.types import Address, Permission
 
@@ -160,12 +160,16 @@ class Members(Feature):
         if not may_set(stored_access(self.access, tx, bot).role(Actor.of(turn)), Role.STRANGER, terms.role):
             raise refusal(tx, turn)
         code = secrets.token_urlsafe(16)
-        expires, stay = tx.clock.time() + terms.days * DAY, terms.stay * DAY or None
-        id_ = tx.members.add_invitation(bot, hashed(code), terms.role.word, terms.uses, expires, stay, admin)
-        tx.audit.add_entry(bot, admin, "invite", id_, role=terms.role.word, uses=terms.uses, days=terms.days)
+        now = tx.clock.time()
+        expires = now + terms.days * DAY
+        new = Invitation(
+            bot=bot, code=hashed(code), role=terms.role.word, uses=terms.uses, expires=expires, by=admin, at=now
+        )
+        stored = tx.members.add_invitation(replace(new, member_seconds=terms.stay * DAY or None))
+        tx.audit.add_entry(bot, admin, "invite", stored.id, role=terms.role.word, uses=terms.uses, days=terms.days)
         role, until = turn.say(ROLES[terms.role]), _date(expires)
         text = turn.say("invite", link=self.link(code), role=role, uses=terms.uses, until=until)
-        revoke = Choice(turn.say("invite.revoke"), "invite.revoke", {"id": id_})
+        revoke = Choice(turn.say("invite.revoke"), "invite.revoke", {"id": stored.id})
         # The admin has the code then; the database keeps only its hash.
         return After(
             Answer(text, choices=[revoke]), lambda: self.store.write(lambda tx: tx.outbox.delete_text(bot, turn.id))

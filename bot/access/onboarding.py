@@ -26,6 +26,7 @@ from bot.ports import Reply, Transport
 from bot.prompts.greeting import welcome
 from bot.prompts.library import Library
 from bot.storage.store import Store, Tx
+from bot.storage.tables.people import Asked, Entry
 from bot.texts.catalog import own, say
 from bot.types import Address, Incoming, Kind, Outgoing, Permission
 
@@ -71,7 +72,7 @@ class Onboarding(Feature):
         elif shared_code is None:
             self.code = secrets.token_urlsafe(16)
         else:
-            count = await self.store.read(lambda tx: tx.audit.count_action(self.directory.bot, "owner"))
+            count = await self.store.read(lambda tx: tx.count(Entry, bot=self.directory.bot, action="owner"))
             self.code = shared_code(count)
 
     async def look(self) -> None:
@@ -131,7 +132,7 @@ class Onboarding(Feature):
 
         def tell(tx: Tx) -> Answer:
             language, user = _language(tx, incoming), incoming.user.id
-            asked = tx.members.find_request(incoming.address.bot, user)
+            asked = tx.one(Asked, bot=incoming.address.bot, subject=user)
             state = asked.state if asked else ""
             may_ask = state not in ("open", "refused") and bool(self.admins())
             choices = [Choice(say(language, "join.ask"), ASK)] if may_ask else []
@@ -150,10 +151,10 @@ class Onboarding(Feature):
         await reply.acknowledge()
 
         def request(tx: Tx) -> str | None:
-            asked = tx.members.find_request(where.bot, user.id)
+            asked = tx.one(Asked, bot=where.bot, subject=user.id)
             if asked is not None and asked.state in ("open", "refused"):
                 return None
-            if tx.members.count_open_requests(where.bot) >= MOST_OPEN:
+            if tx.count(Asked, bot=where.bot, state="open") >= MOST_OPEN:
                 return say(_language(tx, incoming), "join.many")
             tx.chats.record_seen(where, user, private=True)
             tx.buttons.expire_button(action.key)
@@ -167,9 +168,9 @@ class Onboarding(Feature):
     def _refuse_group(self, tx: Tx, incoming: Incoming) -> str | None:
         """Ask the admins, once, whether the bot may speak in a group that nobody has allowed, and tell the group so."""
         where, is_admin = incoming.address, self.rights.access.role(Actor.of(incoming)) >= Role.ADMIN
-        asked = tx.members.find_request(where.bot, where.chat)
+        asked = tx.one(Asked, bot=where.bot, subject=where.chat)
         again = asked is None or (asked.state != "open" and is_admin)
-        if not again or tx.members.count_open_requests(where.bot) >= MOST_OPEN:
+        if not again or tx.count(Asked, bot=where.bot, state="open") >= MOST_OPEN:
             return None
         self._ask(tx, incoming, where.chat, incoming.title, "group.question")
         return say(_language(tx, incoming), "group.waiting")

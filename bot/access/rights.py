@@ -17,8 +17,8 @@ from bot.access.policy import Access, Actor, Decision, Role, may_set
 from bot.errors import NotAllowed
 from bot.jobs import menus
 from bot.outbox import with_choices
-from bot.storage.repositories.members import Invitation
 from bot.storage.store import Tx
+from bot.storage.tables.people import GOOD_INVITATIONS, Asked, Invitation, Membership
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Outgoing, Permission
 
@@ -86,7 +86,7 @@ class Rights:
         """
         had, before = (
             stored_access(self.access, tx, bot).role(Actor(user, private=True)),
-            tx.members.find_member(bot, user),
+            tx.one(Membership, bot=bot, user=user),
         )
         is_over = before is not None and before.is_over(tx.clock.time())
         managed = had >= Role.ADMIN or (before is not None and Role[before.role.upper()] >= Role.ADMIN)
@@ -106,7 +106,7 @@ class Rights:
     def _withdraw_undecidable(self, tx: Tx, bot: int) -> None:
         """Delete open requests that were sent only to people who are no admins now, so that they can be made again."""
         admins = self.with_role(tx, bot)
-        for asked in tx.members.list_open_requests(bot):
+        for asked in tx.all(Asked, bot=bot, state="open"):
             buttons = tx.buttons.list_made_at(bot, "join.allow", asked.at)
             if not any(user in admins and int(payload["subject"]) == asked.subject for user, payload in buttons):
                 tx.members.delete_request(bot, asked.subject)
@@ -119,7 +119,10 @@ class Rights:
         Returns the new role, or None if the link is not valid, gives no higher role than the user has, or was made by
         somebody who may not give that role now.
         """
-        found, now = tx.members.find_invitation(bot, code), stored_access(self.access, tx, bot)
+        found, now = (
+            tx.one(GOOD_INVITATIONS, bot=bot, code=code, now=tx.clock.time()),
+            stored_access(self.access, tx, bot),
+        )
         had = _had(now, user)
         if found is None or had is Role.BLOCKED or (role := _role_of(found)) <= had or not _may_give(now, found, had):
             return None
@@ -137,7 +140,7 @@ class Rights:
         whom a message was stored.
         """
         now, ended = stored_access(self.access, tx, where.bot), Counter[int]()
-        for link in tx.members.list_invitations(where.bot):
+        for link in tx.all(GOOD_INVITATIONS, bot=where.bot, now=tx.clock.time()):
             if not _may_give(now, link, Role.STRANGER):
                 tx.members.revoke_invitation(where.bot, link.id)
                 ended[link.by] += 1

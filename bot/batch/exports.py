@@ -17,6 +17,7 @@ from bot.ai import Finish
 from bot.llm.topics.samples import masked
 from bot.storage.store import Tx
 from bot.storage.tables.batch import BatchRequest
+from bot.storage.tables.knowledge import LEARNED_ENTRIES
 
 LONGEST = 30_000  # characters of a text: above what a pair may have
 WORD = re.compile(r"\S+")
@@ -103,7 +104,7 @@ def drafts(tx: Tx, bot: int, agreed: Agreed) -> Export:
 def learned(tx: Tx, bot: int) -> Export:
     """The entries that operators have added to the knowledge base: their own words."""
     export = Export()
-    for entry in tx.learned.list_added(bot):
+    for entry in tx.all(LEARNED_ENTRIES, bot=bot):
         export.add([("user", entry.question)], entry.answer, list(tx.members.read_names(bot, [entry.author]).values()))
         export.people.update(filter(None, [entry.author]))
     return export

@@ -17,8 +17,8 @@ from bot.errors import BadInput, LimitReached
 
 if TYPE_CHECKING:
     from bot.runtime.opening import Workspace
-    from bot.storage.repositories.knowledge.sources import KnowledgeSource
     from bot.storage.store import Tx
+    from bot.storage.tables.knowledge import KnowledgeSource
 
 app = typer.Typer(help="Keep the knowledge base: the sources that the bot answers from.", no_args_is_help=True)
 
@@ -57,7 +57,7 @@ async def add_source(
     """Add a source and read it. What its embeddings cost is said before the first one is bought."""
     from bot.features.knowledge.jobs import request_sync
     from bot.knowledge import rights
-    from bot.storage.repositories.knowledge.sources import KnowledgeSource
+    from bot.storage.tables.knowledge import KnowledgeSource
 
     given = {"only": only, "most": most, "under": under, "ref": ref}
     wish = KnowledgeSource(
@@ -82,8 +82,9 @@ async def list_sources(work: Workspace) -> None:
     """List the sources: size, when they were read last, who may read them, what is wrong with them."""
     from bot.knowledge.sources.source import failure_text
     from bot.storage.repositories.knowledge.passages import VECTOR_STORE
+    from bot.storage.tables.knowledge import SOURCES
 
-    sources, sizes = await work.store.read(lambda tx: (tx.sources.list_sources(work.bot), tx.sources.sizes(work.bot)))
+    sources, sizes = await work.store.read(lambda tx: (tx.all(SOURCES, bot=work.bot), tx.sources.sizes(work.bot)))
     for source in sources:
         articles, passages = sizes.get(source.id, (0, 0))
         age = format_time(source.synced) if source.synced else "never read"
@@ -127,12 +128,13 @@ async def sync_source(
 ) -> bool:
     """Read a source again, and store what has changed (exit code 1 if one of several can't be read)."""
     from bot.knowledge.sources.source import SourceFailed
+    from bot.storage.tables.knowledge import SOURCES
 
     if name:
         await sync(work, name)
         return True
     is_fine = True
-    sources = await work.store.read(lambda tx: tx.sources.list_sources(work.bot))
+    sources = await work.store.read(lambda tx: tx.all(SOURCES, bot=work.bot))
     for source in sources:
         try:
             if source.state != "paused":
@@ -177,7 +179,7 @@ async def sync(work: Workspace, name: str) -> None:
 def _resume(tx: Tx, bot: int, source: KnowledgeSource) -> None:
     from bot.features.knowledge.jobs import request_sync
 
-    tx.sources.change_source(source.id, state="active")
+    tx.change(source, state="active")
     if source.every:
         request_sync(tx, bot, source.id, after=source.every)
 
@@ -237,7 +239,7 @@ async def set_readers(
 
     groups = rights.check_audience([] if audience == "nobody" else audience.split(","))
     source = await work.knowledge.find(name)
-    await work.store.write(lambda tx: tx.sources.change_source(source.id, audience=groups))
+    await work.store.write(lambda tx: tx.change(source, audience=groups))
     work.say(f"{name} may be read by {', '.join(groups) or 'nobody'}.")
 
 
@@ -245,7 +247,7 @@ async def set_readers(
 async def pause_source(work: Workspace, name: Name) -> None:
     """Read a source no more by itself; what is known of it stays. `sync` goes on with it."""
     source = await work.knowledge.find(name)
-    await work.store.write(lambda tx: tx.sources.change_source(source.id, state="paused"))
+    await work.store.write(lambda tx: tx.change(source, state="paused"))
     work.say(f"{name} is paused: what is known of it stays. govorun kb sync {name} goes on with it.")
 
 

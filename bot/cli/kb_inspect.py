@@ -17,8 +17,8 @@ from bot.knowledge.sync import ASKS
 from bot.runtime.opening import Workspace
 from bot.storage.repositories.knowledge.articles import ArticleRow
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
-from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import LEARNED, SOURCES, KnowledgeSource
 
 MAX_SHOWN = 100  # pages of a source; `--page` shows any of them
 MAX_NAMED = 5  # pages that are named with a problem
@@ -96,7 +96,7 @@ async def _findings(work: Workspace) -> AsyncIterator[Finding]:
     except ConfigError as error:
         yield fail("libraries", str(error), "pip install 'govorun[knowledge]'")
         return
-    sources = await work.store.read(lambda tx: tx.sources.list_sources(work.bot))
+    sources = await work.store.read(lambda tx: tx.all(SOURCES, bot=work.bot))
     if not sources:
         yield warn("sources", "there is none", "govorun kb add FOLDER or ADDRESS")
     for source in sources:
@@ -267,7 +267,7 @@ async def tell_stores(work: Workspace, among: Collection[int] | None = None) -> 
     """Print which of the sources `among` (None: all) are vector stores of AI Studio, of which the bot can look at a
     part only.
     """
-    sources, sizes = await work.store.read(lambda tx: (tx.sources.list_sources(work.bot), tx.sources.sizes(work.bot)))
+    sources, sizes = await work.store.read(lambda tx: (tx.all(SOURCES, bot=work.bot), tx.sources.sizes(work.bot)))
     for source in sources:
         if source.kind == VECTOR_STORE and (among is None or source.id in among):
             work.say(

@@ -28,9 +28,9 @@ from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import REFUSED
 from bot.telemetry import turn_log
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say

@@ -19,9 +19,9 @@ from bot.handlers import Feature, Turn, awaited, command, job, press, section
 from bot.llm import prompt
 from bot.outbox import Answer, Ask, Choice, Page
 from bot.prompts.catalog import instruct
-from bot.storage.repositories.conversations import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.history import FACTS, NEWEST_SUMMARY, Fact, Summary
 from bot.texts.catalog import say
 from bot.texts.numbers import separated
 from bot.types import File, Incoming, Job, Message, Outgoing, Text, User
@@ -64,7 +64,7 @@ def apply(
 
     A summary that ends in another branch is not used, and none that covers a `withdrawn` answer.
     """
-    facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
+    facts, summary = tx.all(FACTS, conversation_id=conversation), tx.one(NEWEST_SUMMARY, conversation_id=conversation)
     if summary is not None and min(withdrawn, default=summary.upto + 1) <= summary.upto:
         summary = None
     last = next((at for at, row in enumerate(branch) if summary is not None and row.id == summary.upto), None)
@@ -122,7 +122,10 @@ class ConversationMemory(Feature):
         preview = self.preview(tx, incoming)
         context, tokens = preview.context, preview.ratio.tokens
         count, characters = preview.said
-        facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
+        facts, summary = (
+            tx.all(FACTS, conversation_id=conversation),
+            tx.one(NEWEST_SUMMARY, conversation_id=conversation),
+        )
         files = tx.documents.list_documents(conversation)
         persona, window = context.persona, preview.option.model.profile.window
         parts = list[int]()
@@ -201,15 +204,15 @@ class ConversationMemory(Feature):
             raise BadInput(turn.say("pin.usage"))
         if len(text) > LONGEST_FACT:
             raise BadInput(turn.say("pin.long", limit=LONGEST_FACT, length=len(text)))
-        if len(tx.memory.list_facts(conversation)) >= MOST_FACTS:
+        if len(tx.all(FACTS, conversation_id=conversation)) >= MOST_FACTS:
             raise BadInput(turn.say("pin.many", limit=MOST_FACTS))
-        tx.memory.pin_fact(conversation, turn.user.id, text)
+        tx.add(Fact(conversation_id=conversation, user=turn.user.id, text=text, at=tx.clock.time()))
         return turn.say("pin.done")
 
     @press("fact.unpin")
     def unpin(self, tx: Tx, turn: Turn, conversation: int, fact: int) -> Page:
         """Delete a pinned fact, and show what is left in the same message."""
-        tx.memory.unpin_fact(conversation, fact)
+        tx.remove(Fact, conversation_id=conversation, id=fact)
         return self.show(tx, turn)
 
     # --- the summary --------------------------------------------------------------------------------------------------
@@ -218,21 +221,21 @@ class ConversationMemory(Feature):
     def summary(self, tx: Tx, turn: Turn) -> Answer | str:
         """Show the summary that counts in full, with buttons to its other versions."""
         conversation = tx.messages.find_current_conversation(turn.address)
-        if conversation is None or tx.memory.newest_summary(conversation) is None:
+        if conversation is None or tx.one(NEWEST_SUMMARY, conversation_id=conversation) is None:
             return turn.say("summary.none", count=ENOUGH)
         return _in_full(tx, turn, conversation)
 
     @press("summary.edit")
     def ask_summary(self, tx: Tx, turn: Turn, conversation: int) -> Ask:
         """Ask the user for the new text of the summary, and show the present text."""
-        found = tx.memory.newest_summary(conversation)
+        found = tx.one(NEWEST_SUMMARY, conversation_id=conversation)
         now = found.text if found is not None else ""
         return Ask("summary.edit", f"{turn.say('summary.edit.ask')}\n\n{now}", conversation=conversation)
 
     @awaited("summary.edit")
     def edit_summary(self, tx: Tx, turn: Turn, conversation: int) -> Answer:
         """Store the message as the user's own version of the summary."""
-        found = tx.memory.newest_summary(conversation)
+        found = tx.one(NEWEST_SUMMARY, conversation_id=conversation)
         if found is not None:
             tx.memory.add_summary(conversation, turn.text.strip(), found.upto, "user")
         undo = Choice(turn.say("ask.undo"), "summary.undo", {"conversation": conversation})
@@ -283,7 +286,7 @@ def _versions(tx: Tx, language: str, payload: Mapping[str, Any]) -> tuple[list[s
 
 def _in_full(tx: Tx, turn: Turn, conversation: int) -> Answer:
     """The whole summary that counts, in the message whose button was pressed if there is one."""
-    found = tx.memory.newest_summary(conversation)
+    found = tx.one(NEWEST_SUMMARY, conversation_id=conversation)
     version, steps = _versions(tx, turn.language, {"conversation": conversation, "in_full": True})
     text = "\n\n".join(filter(None, (found.text if found is not None else "", *version)))
     return Answer(text, choices=[steps], over=True)

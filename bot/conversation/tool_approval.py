@@ -14,6 +14,7 @@ from bot.handlers import ENDED, Feature, Instead, Turn, press
 from bot.outbox import finish_turn, notice_of, remove_buttons
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.types import Incoming
@@ -42,7 +43,7 @@ class ToolApproval(Feature):
     def _decide(self, tx: Tx, incoming: Incoming, turn: str, *, yes: bool) -> Approval | None:
         """Store the decision in the row of the tool call. None: the turn has ended with a notice instead."""
         tx.inbox.mark_begun(incoming.ids)
-        operation = tx.operations.find_of_turn(incoming.address.bot, turn)
+        operation = tx.one(Operation, bot=incoming.address.bot, turn=turn)
         if operation is None or operation.kind != approvals.ACTION or operation.address.chat != incoming.address.chat:
             return self._end(tx, incoming, "tool.decided")
         steps = approvals.load(operation)
@@ -50,10 +51,10 @@ class ToolApproval(Feature):
         if operation.state in ("done", "failed"):
             return self._end(tx, incoming, "tool.decided", name)
         if operation.state == "submitting":  # a process died during the call
-            tx.operations.store_end(operation.id, "failed")
+            tx.change(operation, state="failed")
             return self._end(tx, incoming, "tool.unknown", name)
         if operation.state == "asked" and tx.clock.time() - operation.at > VALID:
-            tx.operations.store_end(operation.id, "failed")
+            tx.change(operation, state="failed")
             return self._end(tx, incoming, "tool.old", name)
         if operation.state == "asked" and yes:
             tx.operations.mark_submitting(operation.id)
@@ -61,7 +62,7 @@ class ToolApproval(Feature):
             approvals.refuse(tx, operation)
         outcome = say(incoming.language, "tool.approved" if yes else "tool.refused")
         remove_buttons(tx, incoming, note=outcome if operation.state == "asked" else "")
-        decided = tx.operations.find_of_turn(incoming.address.bot, turn) or operation
+        decided = tx.one(Operation, bot=incoming.address.bot, turn=turn) or operation
         question = tx.messages.find_message(operation.request["question"])
         if question is None:
             return self._end(tx, incoming, "tool.decided", name)

@@ -27,9 +27,9 @@ from bot.llm.topics.samples import masked
 from bot.outbox import Choice as Press
 from bot.outbox import answers_question, finish_turn, remove_buttons
 from bot.prompts.library import Library
-from bot.storage.repositories.knowledge.topics import TopicChoice
 from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import NEWEST_CHOICE, TopicChoice
 from bot.texts.catalog import say
 from bot.types import Button, ChatChoices, Incoming, Outgoing
 
@@ -109,7 +109,7 @@ class ChosenTopic:
     def store(self, tx: Tx, question: Remembered) -> None:
         """Store the topic beside its question."""
         choice, held = self.choice, self.held
-        tx.question_topics.store_choice(
+        tx.put(
             TopicChoice(
                 question_id=question.id, conversation_id=question.conversation, topic=choice.topic, score=choice.score,
                 way=choice.reason, rivals=" ".join(choice.between), flags=" ".join(choice.flags), holds=held.topic,
@@ -219,7 +219,7 @@ class TopicChooser:
         if not last and awaited is not None and answers_question(tx, incoming, awaited):
             return None
         conversation = tx.messages.find_current_conversation(incoming.address)
-        newest = tx.question_topics.find_newest(conversation) if conversation is not None else None
+        newest = tx.one(NEWEST_CHOICE, conversation_id=conversation) if conversation is not None else None
         if newest is None:
             return Held(), None
         asked = tx.messages.find_message(newest.question_id)
@@ -230,12 +230,12 @@ class TopicChooser:
 
     def newest(self, tx: Tx, conversation: int) -> ChosenTopic | None:
         """The topic of the newest question of a conversation that has one."""
-        table, row = self.topics.table, tx.question_topics.find_newest(conversation)
+        table, row = self.topics.table, tx.one(NEWEST_CHOICE, conversation_id=conversation)
         return self._of(table, row) if table is not None and row is not None else None
 
     def find(self, tx: Tx, question: int) -> ChosenTopic | None:
         """The topic that was chosen for a question; None for none, or without a file."""
-        table, row = self.topics.table, tx.question_topics.find_choice(question)
+        table, row = self.topics.table, tx.one(TopicChoice, question_id=question)
         return self._of(table, row).decided() if table is not None and row is not None else None
 
     def pick(self, tx: Tx, question: Remembered, key: str) -> ChosenTopic | None:

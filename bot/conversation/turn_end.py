@@ -13,10 +13,10 @@ from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
 from bot.knowledge.learning import gaps
 from bot.outbox import finish_turn
-from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.mapping import dump_request
 from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import REFUSED, Gap
 from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.types import Button, Incoming, Job, Message, Outgoing, Text
@@ -127,7 +127,7 @@ def _note_gap(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoi
         topic = context.topic.choice.topic if context.topic is not None else ""
         gaps.note_refused(tx, incoming, place.question, written.citing.evidence, topic)
     elif not written.citing.is_empty:
-        tx.gaps.remove_gap(place.question.id, REFUSED)
+        tx.remove(Gap, message_id=place.question.id, reason=REFUSED)
 
 
 def _thought_before(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> str:
@@ -164,7 +164,7 @@ def _with_tool_messages(
     """The answer, and messages about tool calls: one that the user has to approve, one whose outcome is unknown."""
     steps, answers = written.steps, [outgoing]
     if context.decided_call is not None and written.error is None:  # else the button can ask again
-        tx.operations.store_end(context.decided_call.id, "done")
+        tx.change(context.decided_call, state="done")
     if steps.unsure:
         answers.append(Outgoing(say(context.language, "tool.unknown", tool=steps.unsure), plain=True))
     if written.calls and steps.pending is not None and context.place is not None:

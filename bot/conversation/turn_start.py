@@ -26,8 +26,8 @@ from bot.prompts.library import Library
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Tx
+from bot.storage.tables.work import Operation
 from bot.tools.toolbox import Steps
 from bot.types import Attachment, ChatChoices, Incoming, Message, Text
 

@@ -23,8 +23,8 @@ from bot.prompts.beside import for_people
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Tx
+from bot.storage.tables.work import Operation
 from bot.texts.catalog import say
 from bot.tools.toolbox import Steps
 from bot.types import Address, ChatChoices, Incoming, Message, Text, ToolCall

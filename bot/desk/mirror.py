@@ -19,7 +19,7 @@ from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless, with_beside, with_lines
 from bot.desk.policy.asked_already import asked_already
 from bot.desk.policy.masking import MARK
-from bot.storage.repositories.outbox import JOINT
+from bot.storage.repositories.outbox_statements import JOINT
 from bot.storage.store import Tx
 from bot.storage.tables.desk import CUSTOMER, NOWHERE, OPERATOR, SNOOZED, Case, Draft, Relay
 from bot.texts.catalog import say

@@ -22,6 +22,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime.opening import Services
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import SOURCES
 from bot.tools.mcp import McpServer
 
 SOON = timedelta(days=30)
@@ -91,7 +92,7 @@ async def check_vector_stores(services: Services) -> AsyncIterator[Finding]:
     settings = services.settings
 
     def addresses(tx: Tx) -> list[str]:
-        return [one.address for one in tx.sources.list_sources(settings.bot_id) if one.kind == VECTOR_STORE]
+        return [one.address for one in tx.all(SOURCES, bot=settings.bot_id) if one.kind == VECTOR_STORE]
 
     for address in await read_database(settings, addresses) or ():
         try:

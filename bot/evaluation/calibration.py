@@ -18,10 +18,9 @@ from bot.evaluation.search import Question, locate
 from bot.knowledge.formats.tidying import language_of
 from bot.knowledge.passages import BETWEEN
 from bot.knowledge.search.gate import Gate, Signals
-from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.knowledge.passages import StoredPassage
-from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import LEARNED, REFUSED, SOURCES
 
 KEPT = 0.95  # share of the answerable questions that shall pass
 FEW = 0.005  # share of the other questions of which a gate may be sure
@@ -63,7 +62,7 @@ class Questions:
         """The questions of `cases`. Without them those that stand in the sources as headings, in an FAQ or among what
         people have taught: the passage below such a heading is left out, because it would be found by its own words.
         """
-        sources = {one.id: one for one in tx.sources.list_sources(bot)}
+        sources = {one.id: one for one in tx.all(SOURCES, bot=bot)}
         articles = tx.articles.list_articles(sources)
         taught = {one.id for one in articles if sources[one.source_id].kind == LEARNED}
         lost: list[str] = []

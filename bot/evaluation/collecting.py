@@ -19,11 +19,10 @@ from bot.extension import OwnCase
 from bot.knowledge.passages import BETWEEN
 from bot.llm.topics.routing_file import RoutingTable
 from bot.storage.repositories.evaluation import QuotedSentence
-from bot.storage.repositories.knowledge.gaps import REFUSED
-from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.storage.tables.evaluation import CASES
+from bot.storage.tables.knowledge import LEARNED, LEARNED_ENTRIES, REFUSED, SAMPLES, SOURCES
 
 MAX_HISTORY = 6  # messages of a private conversation that a case keeps
 MAX_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
@@ -135,7 +134,7 @@ def _gaps(tx: Tx, bot: int) -> Iterable[Case]:
     """
     for gap in tx.gaps.list_open(bot, 0.0):
         if gap.reason == REFUSED:
-            asked = tx.messages.find_message(gap.message) if gap.message is not None else None
+            asked = tx.messages.find_message(gap.message_id) if gap.message_id is not None else None
             yield Case(
                 question=asked.words if asked is not None and asked.words else gap.question,
                 origin=GAP,
@@ -151,14 +150,14 @@ def _learned(tx: Tx, bot: int) -> Iterable[Case]:
     """Return a case for each answer that people have taught the bot: the search must find it, and the answer must quote
     it.
     """
-    for one in tx.learned.list_added(bot):
+    for one in tx.all(LEARNED_ENTRIES, bot=bot):
         place, reader = f"learned {one.id}", _reader(one.audience)
         yield Case(question=one.question, origin=GOLD, place=place, page=one.question, reader=reader, is_hard=False)
 
 
 def _headings(tx: Tx, bot: int) -> Iterable[Case]:
     """Return a case for each heading of the sources that is a question: the search must find the text below it."""
-    sources = {one.id: one for one in tx.sources.list_sources(bot) if one.kind != LEARNED}
+    sources = {one.id: one for one in tx.all(SOURCES, bot=bot) if one.kind != LEARNED}
     articles = {one.id: one for one in tx.articles.list_articles(sources)}
     for passage in tx.articles.list_questions(sources, MAX_HEADINGS):
         article = articles[passage.article_id]
@@ -184,13 +183,13 @@ def _topics(tx: Tx, bot: int, table: RoutingTable) -> Iterable[Case]:
     for key, topic in table.topics.items():
         for number, text in enumerate(topic.examples, 1):
             yield Case(question=text, origin=TOPIC, place=f"{key} {number}", topic=key, is_hard=False)
-    for text, key in tx.question_topics.list_samples(bot):
+    for text, key in [(one.text, one.topic) for one in tx.all(SAMPLES, bot=bot)]:
         yield Case(question=text, origin=TOPIC, place=f"{key}, corrected", topic=key, is_hard=False)
 
 
 def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
     """Return the cases. One that names something of the sources that is not there any more is marked as stale."""
-    sources = {one.id: one.name for one in tx.sources.list_sources(bot)}
+    sources = {one.id: one.name for one in tx.all(SOURCES, bot=bot)}
     articles = tx.articles.list_articles(sources)
     names = [names_of(one, sources) for one in articles]
     gone = {case for case, holding, _ in locate(tx, cases, articles, sources) if not holding}

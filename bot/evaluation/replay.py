@@ -29,6 +29,7 @@ from bot.llm import prompt
 from bot.ports import PlainReply
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import SOURCES
 from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.tools.toolbox import Toolbox
 from bot.types import Address, ChatChoices, Incoming, Message, User
@@ -185,7 +186,7 @@ def _with_sources(tx: Tx, bot: int, outcome: Outcome, citing: Citing) -> Outcome
     """The outcome with what the answer quotes, and what the search has found."""
     evidence = citing.evidence
     keys = {one.id: one.key for one in tx.articles.list_articles({one.source_id for one in evidence.passages})}
-    sources = {one.id: one.name for one in tx.sources.list_sources(bot)}
+    sources = {one.id: one.name for one in tx.all(SOURCES, bot=bot)}
     names = {
         one.id: (one.title, one.url, keys.get(one.article_id, ""), sources.get(one.source_id, ""))
         for one in evidence.passages

@@ -17,6 +17,7 @@ from bot.knowledge.search.retrieval import Found, Retrieval
 from bot.storage.repositories.knowledge.articles import ArticleRow
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import SOURCES
 from bot.types import Address
 
 
@@ -58,7 +59,7 @@ class Search:
         """Search all that there is now, whoever may read it."""
 
         def read(tx: Tx) -> tuple[Collection[int], Collection[str]]:
-            sources = frozenset(one.id for one in tx.sources.list_sources(bot))
+            sources = frozenset(one.id for one in tx.all(SOURCES, bot=bot))
             return sources, {one.audience for one in tx.articles.list_articles(sources)}
 
         sources, groups = await retrieval.store.read(read)
@@ -70,7 +71,7 @@ class Search:
         """
 
         def read(tx: Tx) -> list[tuple[Case, str, frozenset[int]]]:
-            names = {one.id: one.name for one in tx.sources.list_sources(self.bot)}
+            names = {one.id: one.name for one in tx.all(SOURCES, bot=self.bot)}
             articles = [one for one in tx.articles.list_articles(self.sources) if one.audience in ("", *self.groups)]
             source_of = {one.id: names[one.source_id] for one in articles}
             return [

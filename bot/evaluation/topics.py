@@ -14,7 +14,7 @@ from bot.llm.topics.classifiers import Question
 from bot.llm.topics.intent_routing import Choice, IntentRouter
 from bot.llm.topics.nearest import NearestCentroid
 from bot.llm.topics.samples import Sample
-from bot.storage.repositories.knowledge.topics import TopicChoice
+from bot.storage.tables.knowledge import TopicChoice
 
 MAX_SHOWN = 5  # examples of a pair, and pairs
 

@@ -34,8 +34,8 @@ from bot.outbox import Answer, delivery_key
 from bot.ports import Reply, Transport
 from bot.storage.repositories.files.documents import Passage
 from bot.storage.repositories.mapping import dump_parts, dump_request, load_parts
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
@@ -111,11 +111,11 @@ class DeferredAnswers(Feature):
     @press("later.again", once=True)
     def submit_again(self, tx: Tx, pressed: Turn, turn: str) -> Answer:
         """Submit a failed request again unchanged. Raises `BadInput`, `LimitReached`."""
-        before = tx.operations.find_of_turn(pressed.address.bot, turn)
+        before = tx.one(Operation, bot=pressed.address.bot, turn=turn)
         if before is None or not before.request.get("messages"):
             raise BadInput(pressed.say("later.gone"))
         asked = dict(before.request)
-        tx.operations.replace_request(before.id, {})
+        tx.change(before, request={})
         return self._submit(tx, pressed, asked)
 
     def _submit(self, tx: Tx, turn: Turn, asked: dict[str, Any]) -> Answer:
@@ -268,7 +268,7 @@ class DeferredOperation:
             said = said if noted is None else noted.text
             if owner is not None and owner.is_taken(tx, operation.address):
                 places[:] = owner.keep_draft(tx, operation.address, operation.turn, said)
-                tx.operations.replace_request(operation.id, {})
+                tx.change(operation, request={})
                 return None
             rows: tuple[tuple[Button, ...], ...] = ()
             if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
@@ -284,7 +284,7 @@ class DeferredOperation:
             below = "; ".join(filter(None, (note, own)))
             answer = Outgoing(text, note=below, buttons=rows, reply_to=asked["reply_to"])
             tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
-            tx.operations.replace_request(operation.id, {})  # the conversation has the question now
+            tx.change(operation, request={})  # the conversation has the question now
             return None
 
         return Outcome("done", work, lambda: owner.deliver(places) if owner is not None else None)
@@ -305,7 +305,7 @@ class DeferredOperation:
         except LimitReached:
             tx.budgets.settle_reservation(held, 0)  # the answer is delivered in this transaction
             return False
-        tx.operations.ask_again(operation.id, asked)
+        tx.operations.ask_again(operation, asked)
         return True
 
     def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
@@ -342,7 +342,7 @@ class DeferredOperation:
     def abandoned(self, tx: Tx, operation: Operation) -> None:
         """Settle the reservations of an operation whose chat can't be reached any more."""
         self._book(tx, operation, None, unknown=operation.state != "asked")
-        tx.operations.replace_request(operation.id, {})
+        tx.change(operation, request={})
 
     def _book(self, tx: Tx, operation: Operation, answer: Answered | None, *, unknown: bool = False) -> None:
         """Book the answer at the price of the asynchronous mode; settle in full if its price is `unknown`."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from bot.handlers import After, Feature, Turn, kind, press
 from bot.knowledge.learning.gaps import Dislikes
-from bot.storage.repositories.knowledge.gaps import DISLIKED
 from bot.storage.store import Store, Tx
 from bot.storage.tables.history import Judgement
+from bot.storage.tables.knowledge import DISLIKED
 from bot.types import Kind
 
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")

@@ -17,9 +17,9 @@ from bot.handlers import After, Feature, Turn, command, job, press, section
 from bot.jobs import operations
 from bot.outbox import Answer, Choice, Page, delivery_key
 from bot.ports import Reply, Transport
-from bot.storage.repositories.operations import Operation
 from bot.storage.repositories.personal_data import SCRUB
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import OPEN_OPERATIONS, Operation
 from bot.texts.catalog import say
 from bot.types import File, Job, Outgoing
 
@@ -164,7 +164,7 @@ class Privacy(Feature):
     def _forget(self, tx: Tx, turn: Turn) -> After:
         bot, user = turn.address.bot, turn.user.id
         asked = tx.outbox.find_shown(turn.address, turn.message_id)
-        running = tx.operations.list_open(turn.address, user)
+        running = tx.all(OPEN_OPERATIONS, bot=turn.address.bot, chat=turn.address.chat, user=user)
         for operation in running:
             operations.release(tx, operation)
         self.more.forget(tx, user)

@@ -13,9 +13,9 @@ from bot.errors import ModelError
 from bot.handlers import After, Feature, Turn, command, press, section
 from bot.jobs import operations
 from bot.outbox import Answer, Choice, Page, remove_buttons
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.storage.tables.batch import NEWEST_RUN, BatchRun
+from bot.storage.tables.work import OPEN_OPERATIONS, Operation
 from bot.texts.catalog import say
 from bot.types import Incoming, Job, Permission
 
@@ -62,7 +62,7 @@ class TaskList(Feature):
         If the button is in the list, the list shows the tasks that are left. If it is below an answer, it is removed
         and a sentence says what was done.
         """
-        operation = tx.operations.find_of_turn(turn.address.bot, key) if kind != REMINDER else None
+        operation = tx.one(Operation, bot=turn.address.bot, turn=key) if kind != REMINDER else None
         found = _end(tx, turn, kind, key, operation)
         done = turn.say("jobs.cancelled" if found else "jobs.over")
         if listed:
@@ -111,7 +111,9 @@ class TaskList(Feature):
             TaskLine(
                 one.kind, one.turn, say(language, KINDS[one.kind], text=_short(subject, SHOWN)), _short(subject, NAMED)
             )
-            for one, subject in ((one, _subject(one)) for one in tx.operations.list_open(where, user))
+            for one, subject in (
+                (one, _subject(one)) for one in tx.all(OPEN_OPERATIONS, bot=where.bot, chat=where.chat, user=user)
+            )
             if one.kind in KINDS
         ]
         reminders = [
@@ -159,9 +161,9 @@ def _end(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation |
     if operation is None or operation.user != incoming.user.id or operation.state in ("done", "failed"):
         return False
     operations.release(tx, operation)
-    tx.operations.store_end(operation.id, "failed")
+    tx.change(operation, state="failed")
     if "messages" in operation.request:  # of a deferred answer: the text of the conversation must not stay here
-        tx.operations.replace_request(operation.id, {})
+        tx.change(operation, request={})
     tx.jobs.delete_done(Job(kind, key, operation.address))
     return True
 

@@ -7,6 +7,7 @@ source, REVIEW asks whether old entries are still true.
 from __future__ import annotations
 
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import WANTED, WANTED_GAPS, Gap
 from bot.types import Address, Job
 
 TELL, REVIEW, STALE = "kb.tell", "kb.review", "kb.stale"
@@ -19,8 +20,8 @@ def request_look(tx: Tx, bot: int, *, readers: bool = False) -> None:
     unchanged, so their questions are tried again, too.
     """
     if readers:
-        tx.gaps.look_again(bot)
+        tx.change_all(Gap, {"checked": -1}, bot=bot, tell=WANTED)
     if tx.quotes.list_ended(bot, 1):
         tx.jobs.add_job(Job(STALE, STALE, Address("telegram", bot, 0), due=tx.clock.time()))
-    if tx.gaps.list_wanted(bot, tx.knowledge.generation()):
+    if tx.all(WANTED_GAPS, bot=bot, generation=tx.knowledge.generation()):
         tx.jobs.add_job(Job(TELL, TELL, Address("telegram", bot, 0), due=tx.clock.time()))

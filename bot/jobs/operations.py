@@ -27,8 +27,8 @@ from bot.errors import (
 )
 from bot.outbox import Effect
 from bot.ports import Transport
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.types import Incoming, Job
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class OperationRunner(Generic[Result]):
     async def follow(self, job: Job) -> None:
         """Do one step of an operation, as its job: submit it, poll it, or end it."""
         operation, gone = await self.store.read(
-            lambda tx: (tx.operations.find_of_turn(job.address.bot, job.key), tx.chats.is_unreachable(job.address))
+            lambda tx: (tx.one(Operation, bot=job.address.bot, turn=job.key), tx.chats.is_unreachable(job.address))
         )
         if operation is None or operation.state in OVER:
             await self.store.write(lambda tx: tx.jobs.delete_done(job))
@@ -201,13 +201,13 @@ class OperationRunner(Generic[Result]):
         due = self.clock.time() + self.kind.pace.shortest_poll
 
         def running(tx: Tx) -> bool:
-            now = tx.operations.find_of_turn(job.address.bot, job.key)
+            now = tx.one(Operation, bot=job.address.bot, turn=job.key)
             if now is None:
                 return False
             self.kind.accepted(tx, operation)
             if now.state in OVER:
                 return False
-            tx.operations.mark_running(operation.id, operation.operation)
+            tx.change(operation, state="running", operation=operation.operation)
             tx.jobs.reschedule(job, due)
             return True
 
@@ -220,10 +220,10 @@ class OperationRunner(Generic[Result]):
         end = self._outcome(operation, outcome)
 
         def work(tx: Tx) -> None:
-            if (now := tx.operations.find_of_turn(job.address.bot, job.key)) is not None:
+            if (now := tx.one(Operation, bot=job.address.bot, turn=job.key)) is not None:
                 self.kind.accepted(tx, operation)
                 if now.state not in OVER:
-                    tx.operations.mark_running(operation.id, operation.operation)
+                    tx.change(operation, state="running", operation=operation.operation)
             self._close(tx, job, operation, end)
 
         await self.store.write_until_stored(work)
@@ -281,9 +281,9 @@ class OperationRunner(Generic[Result]):
         await self._deliver(job, end)
 
     def _close(self, tx: Tx, job: Job, operation: Operation, end: Outcome) -> None:
-        now = tx.operations.find_of_turn(job.address.bot, job.key)
+        now = tx.one(Operation, bot=job.address.bot, turn=job.key)
         if now is not None and now.state not in OVER:  # else it was cancelled or deleted meanwhile
-            tx.operations.store_end(operation.id, end.state)
+            tx.change(operation, state=end.state)
             if end.effect(tx) is AGAIN:
                 tx.jobs.reschedule(job, self.clock.time())
                 return
@@ -297,7 +297,7 @@ class OperationRunner(Generic[Result]):
         """Close the operation of an unreachable chat: nothing is submitted, polled or sent for it any more."""
 
         def work(tx: Tx) -> None:
-            tx.operations.store_end(operation.id, "failed")
+            tx.change(operation, state="failed")
             self.kind.abandoned(tx, operation)
             tx.jobs.delete_done(job)
 

@@ -21,6 +21,7 @@ from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.formats.tidying import language_of
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import SOURCES
 from bot.texts.catalog import known, say
 from bot.types import Incoming
 
@@ -102,7 +103,7 @@ class KnowledgeAnswers:
         all readers of the source).
         """
         groups = self._groups(incoming)
-        sources = rights.readable(tx.sources.list_sources(incoming.address.bot), groups)
+        sources = rights.readable(tx.all(SOURCES, bot=incoming.address.bot), groups)
         return lambda source, audience: source in sources and audience in ("", *groups)
 
     def _groups(self, incoming: Incoming) -> frozenset[str]:

@@ -23,8 +23,8 @@ from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput, ConfigError, StorageUnavailable
 from bot.knowledge import rights
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
-from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import LEARNED, SOURCES, KnowledgeSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,7 +80,7 @@ class KnowledgeBase:
         """Return the sources of the bot; that there are none is remembered for a few seconds."""
         now = self.store.clock.monotonic()
         if self._sources or now - self._looked >= FRESH:
-            self._sources = await self.store.read_one(lambda tx: tx.sources.list_sources(self.bot))
+            self._sources = await self.store.read_one(lambda tx: tx.all(SOURCES, bot=self.bot))
             self._looked = now
         return self._sources
 
@@ -148,7 +148,7 @@ class KnowledgeBase:
         It takes 11 s of CPU for 100,000 passages.
         """
         try:
-            if await self.store.read_one(lambda tx: tx.sources.list_sources(self.bot)):
+            if await self.store.read_one(lambda tx: tx.all(SOURCES, bot=self.bot)):
                 index = (await self.retrieval()).index
                 await index.follow()
                 log.info("the index of the knowledge base is ready: %d passages", index.size)
@@ -232,7 +232,7 @@ class KnowledgeBase:
 
         Raises `BadInput` for a name that is taken or no name.
         """
-        taken = {one.name for one in tx.sources.list_sources(self.bot)}
+        taken = {one.name for one in tx.all(SOURCES, bot=self.bot)}
         name = source.name or _free(_name_of(source.address), taken)
         _check_name(name, taken)
         self._looked = float("-inf")
@@ -242,11 +242,11 @@ class KnowledgeBase:
     async def rename(self, source: KnowledgeSource, name: str) -> None:
         """Give a source another name. Raises `BadInput` for one that is taken or no name."""
         _check_name(name, await self._names())
-        await self.store.write(lambda tx: tx.sources.change_source(source.id, name=name))
+        await self.store.write(lambda tx: tx.change(source, name=name))
 
     async def find(self, name: str) -> KnowledgeSource:
         """Return the source of this name. Raises `BadInput` where there is none."""
-        source = await self.store.read(lambda tx: tx.sources.find_source(self.bot, name))
+        source = await self.store.read(lambda tx: tx.one(KnowledgeSource, bot=self.bot, name=name))
         if source is None:
             names = ", ".join(sorted(await self._names())) or "none yet"
             raise BadInput(f"There is no source {name}. There are: {names}.")
@@ -264,7 +264,7 @@ class KnowledgeBase:
         reports: list[Report] = []
 
         async def read() -> None:
-            now = await self.store.read(lambda tx: tx.sources.read_source(source.id)) or source
+            now = await self.store.read(lambda tx: tx.one(SOURCES, id=source.id)) or source
             async with self._reader(now) as reader:
                 reports.append(await Sync(store=self.store, bot=self.bot).run(now, reader, agreed=agreed))
 
@@ -341,7 +341,7 @@ class KnowledgeBase:
         return whole.reserve_work(tx, self.bot, KNOWLEDGE_PURSE, agreed, self.meter.tariffs.currency, language)
 
     async def _names(self) -> set[str]:
-        return {source.name for source in await self.store.read(lambda tx: tx.sources.list_sources(self.bot))}
+        return {source.name for source in await self.store.read(lambda tx: tx.all(SOURCES, bot=self.bot))}
 
     def _search(self) -> Retrieval:
         if self._retrieval is None:

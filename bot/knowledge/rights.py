@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from bot.errors import BadInput
-from bot.storage.repositories.knowledge.sources import EVERYONE, KnowledgeSource
+from bot.storage.tables.knowledge import EVERYONE, KnowledgeSource
 from bot.types import Address
 
 ROLES = ("user", "operator", "admin", "owner")  # each may read what those before it may

@@ -25,8 +25,8 @@ from bot.knowledge.sources.source import (
     stored_failure,
 )  # fmt: skip
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +72,12 @@ class Sync:
         to. What can't be read keeps its passages. Raises `SourceFailed` after noting it in the source's row.
         """
         now = self.store.clock.time()
-        await self.store.write(lambda tx: tx.sources.change_source(source.id, tried=now))
+        await self.store.write(lambda tx: tx.change(source, tried=now))
         try:
             return await self._read(source, reader, agreed=agreed)
         except SourceFailed as error:
             reason = stored_failure(error)
-            await self.store.write(lambda tx: tx.sources.change_source(source.id, error=reason))
+            await self.store.write(lambda tx: tx.change(source, error=reason))
             raise
 
     async def _read(self, source: KnowledgeSource, reader: Reader, *, agreed: bool) -> Report:
@@ -142,11 +142,11 @@ class Sync:
             now, error = tx.clock.time(), ""
             if lost > max(MOST_GONE * all_, FEW) and not agreed:
                 error = stored_failure(failure("held", articles=len(gone), passages=lost, all=all_))
-                tx.sources.change_source(source.id, state=ASKS, error=error, synced=now)
+                tx.change(source, state=ASKS, error=error, synced=now)
                 return replace(report, held=lost)
             tx.knowledge.end_articles(source.id, gone)
             was = {"state": "active"} if source.state == ASKS else {}  # it may have been paused meanwhile
-            tx.sources.change_source(source.id, error=error, synced=now, **was)
+            tx.change(source, error=error, synced=now, **was)
             request_look(tx, self.bot)
             return replace(report, gone=len(gone), ended=report.ended + lost)
 
@@ -154,7 +154,7 @@ class Sync:
 
 
 def _check_there(tx: Tx, source: KnowledgeSource) -> None:
-    if tx.sources.read_source(source.id) is None:
+    if tx.one(SOURCES, id=source.id) is None:
         raise failure("removed", name=source.name)
 
 

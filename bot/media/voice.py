@@ -20,6 +20,7 @@ from bot.media import audio
 from bot.outbox import Answer, Choice, Page, delivery_key
 from bot.ports import Reply, Transport
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.texts.catalog import say
 from bot.types import Attachment, File, Incoming, Job, Outgoing, Permission
 
@@ -154,7 +155,7 @@ class Voice(Feature):
     async def _submit(self, listener: SpeechToText, incoming: Incoming, payer: BillTo, note: Recording) -> str:
         """The id of the recognition operation, submitted if there is none. The service is paid when it accepts it."""
         bot, turn = incoming.address.bot, incoming.id
-        before = await self.store.read(lambda tx: tx.operations.find_of_turn(bot, turn))
+        before = await self.store.read(lambda tx: tx.one(Operation, bot=bot, turn=turn))
         if before is not None and before.kind == KIND and before.operation:
             return before.operation
         async with self.meter.charge(payer, self.meter.tariffs.long_speech, note.seconds):
@@ -162,10 +163,9 @@ class Voice(Feature):
 
         def running(tx: Tx) -> None:
             tx.operations.add_operation(KIND, turn, incoming.address, incoming.user.id, {})
-            found = tx.operations.find_of_turn(bot, turn)
+            found = tx.one(Operation, bot=bot, turn=turn)
             if found is not None:
-                tx.operations.mark_running(found.id, name)
-                tx.operations.store_end(found.id, "done")  # only this turn polls it, no job
+                tx.change(found, state="done", operation=name)  # only this turn polls it, no job
 
         await self.store.write_until_stored(running)
         return name

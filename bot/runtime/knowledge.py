@@ -37,6 +37,7 @@ from bot.knowledge.learning.gaps import Dislikes
 from bot.runtime.models import KEPT, Embedders
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import SAMPLES, SOURCES
 from bot.types import Address, Incoming
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
     async def corrections() -> list[Sample]:
         stamp = await store.read(lambda tx: tx.question_topics.stamp_of_samples(given.api.id))
         if stamp not in known:
-            rows = await store.read(lambda tx: tx.question_topics.list_samples(given.api.id))
+            rows = await store.read(lambda tx: [(one.text, one.topic) for one in tx.all(SAMPLES, bot=given.api.id)])
             known.clear()
             known[stamp] = [Sample(text, topic) for text, topic in rows]
         return known[stamp]
@@ -242,7 +243,7 @@ def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequen
     from bot.llm.topics.routing_file import KnownNames
 
     def known(tx: Tx) -> KnownNames:
-        table, sources = chooser.topics.table, tx.sources.list_sources(given.api.id)
+        table, sources = chooser.topics.table, tx.all(SOURCES, bot=given.api.id)
         named = {name for topic in table.topic.values() for name in topic.audience} if table is not None else set()
         return KnownNames(
             personas=ground.library.personas(),

@@ -27,7 +27,7 @@ from bot.providers import catalog
 from bot.runtime.knowledge import exported_quotes
 from bot.runtime.models import instances
 from bot.runtime.parts import Given, Ground, People
-from bot.storage.repositories.operations import Operation
+from bot.storage.tables.work import Operation
 
 
 def people_of(given: Given, transport: Transport, library: Library) -> People:

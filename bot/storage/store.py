@@ -40,7 +40,6 @@ from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.gates import Gates
-from bot.storage.repositories.knowledge.learned import Learned
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.knowledge.quotes import Quotes
 from bot.storage.repositories.knowledge.sources import Sources
@@ -96,7 +95,6 @@ class Tx(Rows):
     articles = repository(Articles)
     gaps = repository(Gaps)
     gates = repository(Gates)
-    learned = repository(Learned)
     quotes = repository(Quotes)
     question_topics = repository(QuestionTopics)
     personas = repository(PersonaVersions)

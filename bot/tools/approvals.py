@@ -15,8 +15,8 @@ from typing import Any
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.mapping import dump_parts, load_parts
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.texts.catalog import say
 from bot.tools.tool import LONGEST_RESULT, ToolContext, ToolOutput
 from bot.tools.toolbox import Pending, Steps, Toolbox, result
@@ -93,7 +93,7 @@ async def _do(toolbox: Toolbox, call: ToolCall, asker: ToolContext, reply: Reply
 
 def _store_output(tx: Tx, operation: Operation, found: ToolOutput) -> None:
     result = {"text": found.text, "failed": found.failed, "unsure": found.unsure}
-    tx.operations.store_progress(operation.id, "running", {**operation.request, "found": result})
+    tx.change(operation, state="running", request={**operation.request, "found": result})
 
 
 def _stored_output(request: Mapping[str, Any]) -> ToolOutput | None:

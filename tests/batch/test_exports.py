@@ -11,9 +11,9 @@ import pytest
 
 from bot.cli import dataset
 from bot.errors import BadInput
-from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
 from bot.storage.store import Tx
 from bot.storage.tables.batch import DatasetPerson
+from bot.storage.tables.knowledge import ADDED, LearnedEntry
 from bot.texts.catalog import say
 from tests.desk.test_drafts import desk, drafted
 from tests.support.choosing import pressed
@@ -73,7 +73,7 @@ async def test_learned_entries_are_exported_and_forget_names_the_datasets_that_h
                 bot=bot, question="May I return it? +7 999 123-45-67", answer=answer, author=OLGA,
                 audience="everyone", state=state,
             )  # fmt: skip
-            tx.learned.add_entry(entry)
+            tx.add(entry)
 
     await store.write(learn)
     to = tmp_path / "learned.jsonl"

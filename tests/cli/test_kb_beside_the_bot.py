@@ -15,6 +15,7 @@ from bot.runtime.opening import open_workspace
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.maintenance import migrations
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource
 from tests.knowledge.test_index import BOT, add_source, store_article
 
 
@@ -27,7 +28,7 @@ async def test_the_command_works_beside_the_bot_and_each_sees_what_the_other_wri
     with alone(url):
         async with Store.open(url, SystemClock()) as bot:
             await store_article(bot, await add_source(bot, "shop"), "returns", "Возврат 14 дней.")
-            await bot.write(lambda tx: tx.sources.change_source(1, audience=("everyone",)))
+            await bot.write(lambda tx: tx.change_all(KnowledgeSource, {"audience": ("everyone",)}, id=1))
             async with open_workspace(settings, BOT, said.append, lambda _: True) as work:
                 await kb.list_sources(work)
                 assert " 1 article        1 passage " in said[0]
@@ -39,7 +40,7 @@ async def test_the_command_works_beside_the_bot_and_each_sees_what_the_other_wri
                 (tmp_path / "parking.md").write_text("# Parking\n\nGuests park in the yard.")
                 await kb.add_source(work, str(tmp_path / "parking.md"), "parking")
                 await kb.set_readers(work, "parking", "everyone")
-                found = await bot.read(lambda tx: tx.sources.list_sources(BOT))
+                found = await bot.read(lambda tx: tx.all(SOURCES, bot=BOT))
                 assert [one.name for one in found] == ["parking", "shop"]
 
 

@@ -23,9 +23,9 @@ from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.ai_studio.server import Studio
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource
 from bot.types import Address, User
 from tests.cli.test_kb_measures import Terminal
 from tests.knowledge.test_index import BOT
@@ -44,7 +44,9 @@ async def terminal(store: Store, tmp_path: Path) -> AsyncIterator[Terminal]:
     """The commands of a base that has read the handbook; everyone may read it."""
     terminal = Terminal(store, Letters(), price="1", cache=tmp_path)
     base = terminal.work.knowledge
-    await base.sync(await base.add(KnowledgeSource("docs", "", str(handbook(tmp_path)), audience=("everyone",))))
+    await base.sync(
+        await base.add(KnowledgeSource(name="docs", kind="", address=str(handbook(tmp_path)), audience=("everyone",)))
+    )
     yield terminal
     await base.files.close()
 
@@ -83,8 +85,10 @@ async def test_check_finds_nothing_wrong_with_a_base_that_is_whole(terminal: Ter
 async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_path: Path) -> None:
     def spoil(tx: Tx) -> None:
         tx.chats.record_seen(Address("telegram", BOT, 1001), User(1001, "Anna"), private=True)
-        here = tx.sources.list_sources(BOT)[0].id
-        tx.sources.change_source(here, audience=("user:1001", "user:5", "chat:-7"), every=3_600, synced=1.0)
+        here = tx.all(SOURCES, bot=BOT)[0].id
+        tx.change_all(
+            KnowledgeSource, {"audience": ("user:1001", "user:5", "chat:-7"), "every": 3600, "synced": 1.0}, id=here
+        )
         left_out = {"left_out": "no_text:3-9\nhidden_sheets:Cost"}
         scan = Found(key="scan.pdf", title="Scan", blocks=(Block("Price."),), validators=left_out)
         empty = Found(key="blank.md", title="Blank", blocks=(), audience="staff")
@@ -95,8 +99,8 @@ async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_p
             ("inside", "http://127.0.0.1/help", "active"),
         ):
             kind = "web" if "http" in address else "folder"
-            new = tx.sources.add_source(BOT, KnowledgeSource(name, kind, address))
-            tx.sources.change_source(new, state=state)
+            new = tx.sources.add_source(BOT, KnowledgeSource(name=name, kind=kind, address=address))
+            tx.change_all(KnowledgeSource, {"state": state}, id=new)
 
     await terminal.work.knowledge.store.write(spoil)
     (tmp_path / "docs" / "returns.md").write_text("# Возврат\n\nДругой текст о возврате.\n", "utf-8")
@@ -127,7 +131,7 @@ async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_p
 async def test_a_source_that_fails_does_not_keep_the_others_from_being_read(terminal: Terminal, tmp_path: Path) -> None:
     work, base = terminal.work, terminal.work.knowledge
     (tmp_path / "aaa").mkdir()
-    gone = await base.add(KnowledgeSource("aaa", "", str(tmp_path / "aaa")))
+    gone = await base.add(KnowledgeSource(name="aaa", kind="", address=str(tmp_path / "aaa")))
     shutil.rmtree(gone.address)
     assert not await kb.sync_source(work)
     assert [line.split(":")[0] for line in terminal[:2]] == ["aaa", "docs"]
@@ -139,7 +143,7 @@ async def test_a_source_that_fails_does_not_keep_the_others_from_being_read(term
 async def test_a_sync_goes_on_with_a_source_that_was_paused(terminal: Terminal) -> None:
     work, store = terminal.work, terminal.work.store
     source = await work.knowledge.find("docs")
-    await store.write(lambda tx: tx.sources.change_source(source.id, every=3_600))
+    await store.write(lambda tx: tx.change(source, every=3_600))
     await kb.pause_source(work, "docs")
     assert (await work.knowledge.find("docs")).state == "paused"
     await kb.sync_source(work, "docs")
@@ -205,7 +209,7 @@ async def test_a_vector_store_is_listed_searched_checked_and_removed(store: Stor
         assert not await check(work)
         assert "with a key of AI Studio only" in terminal.text
         await kb.remove_source(work, f"vector-store-{id_}")
-        assert await store.read(lambda tx: tx.sources.list_sources(BOT)) == []
+        assert await store.read(lambda tx: tx.all(SOURCES, bot=BOT)) == []
     await studio.close()
 
 

@@ -23,10 +23,9 @@ from bot.knowledge.passages import Block
 from bot.knowledge.search.gate import BY_WORDS, Gate
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
-from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import Gap, KnowledgeSource
 from bot.types import Address
 from tests.knowledge.test_index import BOT
 from tests.knowledge.test_retrieval import Letters
@@ -85,7 +84,9 @@ async def shop(store: Store) -> None:
     """A source whose pages say what each of the goods costs, and a table of questions about them."""
 
     def fill(tx: Tx) -> None:
-        source = tx.sources.add_source(BOT, KnowledgeSource("shop", "folder", "shop", audience=("everyone",)))
+        source = tx.sources.add_source(
+            BOT, KnowledgeSource(name="shop", kind="folder", address="shop", audience=("everyone",))
+        )
         for number, name in enumerate(GOODS):
             blocks = (Block(f"Цена на {name}: {number} рублей, доставка товара бесплатна."),)
             page = Found(key=f"goods/{name}.md", title=name.capitalize(), blocks=blocks)
@@ -199,7 +200,9 @@ async def test_eval_looks_only_at_what_may_be_read_and_says_it_for_each_source(s
     await shop(store)
 
     def hide(tx: Tx) -> None:
-        secret = tx.sources.add_source(BOT, KnowledgeSource("secret", "folder", "s", audience=("admins",)))
+        secret = tx.sources.add_source(
+            BOT, KnowledgeSource(name="secret", kind="folder", address="s", audience=("admins",))
+        )
         page = Found(key="wages.md", title="Wages", blocks=(Block("Salaries are paid on the fifth."),))
         tx.knowledge.store_article(secret, *prepared(page, 0.0))
 
@@ -222,7 +225,7 @@ async def test_eval_looks_only_at_what_may_be_read_and_says_it_for_each_source(s
 
 async def test_a_vector_store_is_not_asked_and_the_figures_say_so(store: Store, tmp_path: Path) -> None:
     await shop(store)
-    link = KnowledgeSource("store", VECTOR_STORE, "vector-store:fvt1", audience=("everyone",))
+    link = KnowledgeSource(name="store", kind=VECTOR_STORE, address="vector-store:fvt1", audience=("everyone",))
     await store.write(lambda tx: tx.sources.add_source(BOT, link))
     terminal, studio = Terminal(store, cache=tmp_path), Asked()
     terminal.work.knowledge.vector_stores = studio
@@ -268,10 +271,10 @@ def _refused(tx: Tx, question: str) -> None:
     gap = Gap(
         address=Address("telegram", BOT, 1),
         user=1,
-        message=None,
+        message_id=None,
         question=question,
         reason="refused",
         audience="everyone",
         language="ru",
     )
-    tx.gaps.add_gap(gap)
+    tx.add_missing(gap)

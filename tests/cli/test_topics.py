@@ -14,8 +14,8 @@ from bot.cli.topics import app
 from bot.clock import SystemClock
 from bot.errors import BadInput, BotError, ConfigError
 from bot.sandbox.ai_studio.server import Studio
-from bot.storage.repositories.knowledge.topics import TopicChoice
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import TopicChoice
 from bot.types import Address, Text
 
 BOT = 42
@@ -142,9 +142,7 @@ def _ask(tx: Tx) -> None:
         ]
     ):
         asked = tx.messages.add_message(conversation, where, str(number), "user", (Text(text),), user=1001)
-        tx.question_topics.store_choice(
-            TopicChoice(question_id=asked.id, conversation_id=conversation, topic=topic, way=way)
-        )
+        tx.put(TopicChoice(question_id=asked.id, conversation_id=conversation, topic=topic, way=way))
     tx.question_topics.add_sample(BOT, 1001, "delivery", "my box of 0 kg", "a" * 64)
 
 

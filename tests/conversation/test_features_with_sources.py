@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bot import App, Preparation, ToolContext
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from tests.media.test_attached import picture
 from tests.support.choosing import written
@@ -261,7 +261,9 @@ async def opened(stage: Stage, folder: Path, level: str, chat: int = ANNA, **set
         docs.mkdir()
         (docs / "warranty.md").write_text(WARRANTY, "utf-8")
         base = kept(bot, docs)
-        await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+        await base.sync(
+            await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=("everyone",)))
+        )
         await base.files.close()
     return Place(stage, model, chat)
 

@@ -19,7 +19,7 @@ from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.search.gate import Gate
 from bot.prompts.catalog import instruct
 from bot.runtime.bot import Bot
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.choosing import labels, pressed
 from tests.support.scripted_model import LaterModel, ScriptedModel
@@ -64,7 +64,7 @@ async def known(
     stage.given |= {"later": lambda _name: later} if later is not None else {}
     bot = await stage.start(knowledge=level, embeddings="off", owners=[ANNA], summaries=summaries, **settings)
     base = kept(bot, docs)
-    await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=tuple(audience))))
+    await base.sync(await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=tuple(audience))))
     await base.files.close()
     return model
 
@@ -275,7 +275,7 @@ async def test_what_was_withdrawn_while_the_model_wrote_does_not_go_out(stage: S
 
     async def withdrawing(_request: Request) -> AsyncGenerator[Chunk]:
         source = await base.find("docs")
-        await base.store.write(lambda tx: tx.sources.change_source(source.id, audience=()))
+        await base.store.write(lambda tx: tx.change(source, audience=()))
         yield Chunk("Вернуть товар можно в течение 14 дней [a1].")
         yield Chunk(finish=Finish.STOP)
 
@@ -328,7 +328,7 @@ async def test_who_may_not_read_a_source_any_more_is_shown_nothing_of_it(stage: 
 async def open_to(stage: Stage, docs: Path, *audience: str) -> None:
     base = kept(stage.app, docs)
     (source,) = await base.sources()
-    await base.store.write(lambda tx: tx.sources.change_source(source.id, audience=audience))
+    await base.store.write(lambda tx: tx.change(source, audience=audience))
 
 
 async def test_a_turn_whose_source_may_not_be_read_any_more_is_in_no_later_prompt(stage: Stage, docs: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from bot.ai import Chunk, Finish, Profile, Request
 from bot.llm.routing import ModelOption, Routing
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from bot.tools.tool import Tool
 from tests.knowledge.test_answer_orders import ORDERS
@@ -115,7 +115,9 @@ async def test_p33_a_model_that_obeys_sixty_orders_of_sources_does_nothing_and_c
     }  # fmt: skip
     bot = await stage.start(knowledge="cited", embeddings="off", owners=[ANNA], summaries=False, name_chats=False)
     base = kept(bot, docs)
-    report = await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+    report = await base.sync(
+        await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=("everyone",)))
+    )
     assert report.new == len(CASES) >= 60
     await base.files.close()
     answered = 0

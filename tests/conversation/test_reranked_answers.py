@@ -11,7 +11,7 @@ import pytest
 from bot.conversation.question.reranking import PATIENCE
 from bot.prompts.catalog import instruct
 from bot.sandbox.ai_studio.wire import ReceivedRequest
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.known import kept, known
 from tests.support.stage import ANNA, BORIS, Stage
@@ -125,7 +125,7 @@ async def test_the_helper_model_is_shown_nothing_that_the_asker_may_not_read(sta
     secret.mkdir()
     (secret / "secret.md").write_text("# Тайна\n\nВернуть товар можно в течение 99 дней, тайно.\n", "utf-8")
     base = kept(bot, secret)
-    source = await base.add(KnowledgeSource("secret", "", str(secret), audience=("owners",)))
+    source = await base.add(KnowledgeSource(name="secret", kind="", address=str(secret), audience=("owners",)))
     await base.sync(source)
     await base.files.close()
     stage.studio.script(best(1))

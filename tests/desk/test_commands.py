@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.choosing import actions, pressed
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
@@ -160,7 +160,7 @@ async def test_who_gets_no_answer_from_the_sources_may_call_a_person(
     desk = await desk_on(stage, tmp_path, language=language, knowledge="extract", embeddings="off")
     assert stage.app is not None
     base = kept(stage.app, docs)
-    await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+    await base.sync(await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=("everyone",))))
     await base.files.close()
     question = {"en": "Which colours can one buy?", "ru": "Какого цвета ваши ноутбуки?"}[language]
     assert (await stage.ask(question, customer)).startswith(say(language, "kb.unanswered"))

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from bot.cli.desk import app
 from bot.sandbox.telegram.server_facade import buttons_of
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.tables.desk import Draft
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.choosing import pressed, toasts
 from tests.support.desk_side import BOT, OLGA, DeskStage, desk_on
@@ -111,7 +111,7 @@ async def test_the_quotes_of_a_draft_are_checked_and_shown_to_operators_only(
     desk = await desk_on(stage, tmp_path, language=language, knowledge="extract", embeddings="off")
     assert stage.app is not None
     base = kept(stage.app, docs)
-    await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+    await base.sync(await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=("everyone",))))
     await base.files.close()
     await desk.called(customer)
     await desk.presses("desk.take", language=language)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
@@ -22,7 +22,7 @@ async def desk_with_sources(stage: Stage, folder: Path) -> DeskStage:
     docs = handbook(folder)
     assert stage.app is not None
     base = kept(stage.app, docs)
-    await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+    await base.sync(await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=("everyone",))))
     await base.files.close()
     return desk
 

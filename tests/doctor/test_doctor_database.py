@@ -11,6 +11,7 @@ from bot.config.settings import Settings
 from bot.doctor.finding import Verdict
 from bot.doctor.machine import read_database
 from bot.storage.maintenance import migrations
+from bot.storage.tables.knowledge import SOURCES
 from tests.support.doctor_patient import Patient, is_bad
 
 
@@ -95,9 +96,9 @@ async def test_a_database_that_somebody_holds_is_told(patient: Patient) -> None:
 
 async def test_what_other_checks_read_is_not_migrated(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(_env_file=None, database_url=f"sqlite+aiosqlite:///{patient.database}")
-    assert await read_database(settings, lambda tx: tx.sources.list_sources(42)) == []
+    assert await read_database(settings, lambda tx: tx.all(SOURCES, bot=42)) == []
     monkeypatch.setattr(migrations, "HEAD", "9999")
-    assert await read_database(settings, lambda tx: tx.sources.list_sources(42)) is None
+    assert await read_database(settings, lambda tx: tx.all(SOURCES, bot=42)) is None
     patient.database.unlink()
-    assert await read_database(settings, lambda tx: tx.sources.list_sources(42)) is None
+    assert await read_database(settings, lambda tx: tx.all(SOURCES, bot=42)) is None
     assert not patient.database.exists()

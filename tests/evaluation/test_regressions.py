@@ -25,7 +25,7 @@ from bot.providers.yandex.embeddings import YandexEmbeddings
 from bot.runtime.bot import Bot
 from bot.runtime.optional.evaluation import Beside
 from bot.sandbox.ai_studio.services.embeddings import vector
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from tests.support.choosing import written
 from tests.support.evaluating import cases_file, results
 from tests.support.known import handbook, kept, known
@@ -132,8 +132,10 @@ async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_c
     stage.given = {"routing": routing()}
     bot = await stage.start(knowledge="cited", embeddings="off", owners=[1001], routing=topics)
     base = kept(bot, docs)
-    await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
-    await base.sync(await base.add(KnowledgeSource("empty", "", str(topics.parent), audience=("everyone",))))
+    await base.sync(await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=("everyone",))))
+    await base.sync(
+        await base.add(KnowledgeSource(name="empty", kind="", address=str(topics.parent), audience=("everyone",)))
+    )
     await base.files.close()
     here = Beside(only=FILES, folder=folder)
     before = await results(stage, bot, here)
@@ -156,10 +158,10 @@ async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_c
 
     async def with_source_row(**changes: Any) -> bool:
         source = await base.find("docs")
-        await bot.store.write(lambda tx: tx.sources.change_source(source.id, **changes))
+        await bot.store.write(lambda tx: tx.change(source, **changes))
         await bot.store.write(lambda tx: tx.knowledge.count_up())
         found = alarms(before, await results(stage, bot, here))
-        await bot.store.write(lambda tx: tx.sources.change_source(source.id, audience=source.audience))
+        await bot.store.write(lambda tx: tx.change(source, audience=source.audience))
         return found
 
     async def without_rule_of_marks() -> bool:
@@ -173,7 +175,7 @@ async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_c
         found = []
         for now in (address, docs):
             values = {"address": str(now)}
-            await bot.store.write(lambda tx, values=values: tx.sources.change_source(source.id, **values))  # type: ignore[misc]
+            await bot.store.write(lambda tx, values=values: tx.change(source, **values))  # type: ignore[misc]
             await synced(bot, docs)
             found.append(alarms(before, await results(stage, bot, here)))
         assert not found[1]
@@ -183,7 +185,9 @@ async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_c
         source = await base.find("docs")
         await bot.store.write(lambda tx: tx.sources.remove_source(source.id))
         found = alarms(before, await results(stage, bot, here))
-        await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+        await base.sync(
+            await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=("everyone",)))
+        )
         await base.files.close()
         return found
 

@@ -88,7 +88,7 @@ async def test_quotes_of_answers_come_with_their_place_and_date_as_the_person_ma
     assert f"> [1] {sentence[language]}\n> — {place}. {told}" in archive.read("conversations.md").decode()
     base = kept(bot, docs)
     source = await base.find("docs")
-    await base.store.write(lambda tx: tx.sources.change_source(source.id, audience=()))
+    await base.store.write(lambda tx: tx.change(source, audience=()))
     (_, archive) = await _exported(stage, 2, who)
     assert json.loads(archive.read("everything.json"))["quotes"] == []
 

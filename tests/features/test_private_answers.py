@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.runtime.bot import Bot
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.known import handbook, kept, known
 from tests.support.scripted_model import LaterModel
@@ -101,7 +101,7 @@ async def test_what_the_group_may_read_is_said_in_the_group_although_the_asker_m
     more.mkdir()
     (more / "prices.md").write_text("# Purchase\n\nThe shop buys lamps for two euros.\n", "utf-8")
     base = kept(bot, docs)
-    await base.sync(await base.add(KnowledgeSource("more", "", str(more), audience=("owners",))))
+    await base.sync(await base.add(KnowledgeSource(name="more", kind="", address=str(more), audience=("owners",))))
     await base.files.close()
     assert FACT["en"] in await stage.ask(f"{NAME} {QUESTION['en']}", TEAM, ANNA)
     said = await stage.ask(f"{NAME} For how much does the shop buy lamps?", TEAM, ANNA)

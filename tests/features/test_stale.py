@@ -76,7 +76,7 @@ async def test_an_answer_that_is_too_old_and_what_may_no_longer_be_read_are_not_
     await changed(stage, bot, docs, OLD[ANNA], NEW[ANNA])
     base = kept(bot, docs)
     source = await base.find("docs")
-    await base.store.write(lambda tx: tx.sources.change_source(source.id, audience=("admins",)))
+    await base.store.write(lambda tx: tx.change(source, audience=("admins",)))
     await base.files.close()
     assert await pressed(stage, say("en", "stale.tell")) == say("en", "stale.told", count=0)
     assert not any(text.startswith("Поправка") for text in stage.telegram.texts(BORIS))

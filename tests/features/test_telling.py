@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.runtime.bot import Bot
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.choosing import labels, pressed, toasts
 from tests.support.known import handbook, kept, known
@@ -90,7 +90,7 @@ async def test_what_the_person_may_not_read_is_not_told_nor_costs_a_model(stage:
     secret.mkdir()
     (secret / "colours.md").write_text(f"# Colours\n\n{FACT['ru']}\n", "utf-8")
     base = kept(bot, docs)
-    await base.sync(await base.add(KnowledgeSource("secret", "", str(secret), audience=("admins",))))
+    await base.sync(await base.add(KnowledgeSource(name="secret", kind="", address=str(secret), audience=("admins",))))
     await base.files.close()
     await looked(stage)
     assert len(stage.telegram.texts(BORIS)) == count

@@ -25,8 +25,8 @@ from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Event, Found, Unchanged
 from bot.knowledge.sync import Sync
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class Shop:
 
 async def update(store: Store, shop: Shop, version: str) -> None:
     """Bring the knowledge base up to date with a version of the source, and buy its embeddings."""
-    source = await store.read(lambda tx: tx.sources.read_source(SOURCE))
+    source = await store.read(lambda tx: tx.one(SOURCES, id=SOURCE))
     assert source is not None
     await Sync(store=store, bot=BOT).run(source, Articles(version), agreed=True)
     price = Price("embedding", "shop", Decimal(1), 1_000)
@@ -107,7 +107,7 @@ async def main(url: str, paid: str, point: int) -> None:
 
 def add_source(tx: Tx) -> int:
     """Store the source whose articles are read."""
-    return tx.sources.add_source(BOT, KnowledgeSource("shop", "folder", "/"))
+    return tx.sources.add_source(BOT, KnowledgeSource(name="shop", kind="folder", address="/"))
 
 
 if __name__ == "__main__":

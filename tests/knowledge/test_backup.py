@@ -16,9 +16,8 @@ from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.learning.learned import learn, propose
 from bot.storage.maintenance import backup_command, trimming
 from bot.storage.repositories.knowledge.articles import ArticleRow
-from bot.storage.repositories.knowledge.learned import LearnedEntry
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource, LearnedEntry
 from bot.types import Address, Text
 from tests.cli.test_kb_measures import base_of
 from tests.knowledge.test_index import BOT
@@ -44,7 +43,9 @@ async def test_p20_a_restore_and_a_sync_bring_back_what_was_left_out_and_old_quo
     async with Store.open(_url(database), SystemClock()) as store:
         base = base_of(store, Letters())
         for folder in (docs, sent, still):
-            await base.sync(await base.add(KnowledgeSource("", "", str(folder), audience=("everyone",))))
+            await base.sync(
+                await base.add(KnowledgeSource(name="", kind="", address=str(folder), audience=("everyone",)))
+            )
         await store.write(lambda tx: _used(tx, base))
         (docs / "returns.md").write_text("# returns.md\n\nВернуть можно за 30 дней.\n", "utf-8")
         await base.sync(await base.find("docs"))
@@ -103,9 +104,11 @@ def _used(tx: Tx, base: KnowledgeBase) -> None:
     tx.knowledge.store_quotes(answer.id, [(ids["returns.md"], 0, 7), (ids["gone.md"], 0, 7)])
     entry = LearnedEntry(bot=BOT, question="Вопрос?", answer="Ответ.", author=1, audience="everyone")
     learn(tx, base, propose(tx, entry))
-    request_sync(tx, BOT, next(one.id for one in tx.sources.list_sources(BOT) if one.name == "docs"), after=86_400.0)
-    tx.sources.change_source(
-        next(one.id for one in tx.sources.list_sources(BOT) if one.name == "still"), state="paused"
+    request_sync(tx, BOT, next(one.id for one in tx.all(SOURCES, bot=BOT) if one.name == "docs"), after=86_400.0)
+    tx.change_all(
+        KnowledgeSource,
+        {"state": "paused"},
+        id=next(one.id for one in tx.all(SOURCES, bot=BOT) if one.name == "still"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.knowledge.learning.clusters import WEEK, clusters, table
 from bot.knowledge.search.matrix import pack
-from bot.storage.repositories.knowledge.gaps import Gap
+from bot.storage.tables.knowledge import Gap
 from bot.types import Address
 
 NOW = 100 * WEEK
@@ -12,7 +12,7 @@ NOW = 100 * WEEK
 
 def gap(question: str, *, vector: bytes = b"", ago: float = 1.0, id_: int = 0) -> Gap:
     return Gap(
-        address=Address("telegram", 42, 1), user=1, message=None, question=question, reason="refused",
+        address=Address("telegram", 42, 1), user=1, message_id=None, question=question, reason="refused",
         audience="members", language="ru", vector=vector, at=NOW - ago, id=id_,
     )  # fmt: skip
 

@@ -13,8 +13,8 @@ from bot.concurrency.child_pool import ChildPool
 from bot.knowledge.answer.citing import Citing
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.types import Address, Incoming, User
 from tests.knowledge.test_index import BOT
 
@@ -54,7 +54,9 @@ async def test_what_is_written_with_other_letters_is_found_and_quoted_as_it_is_s
     database = shutil.copy(template, tmp_path / "bot.db")
     async with Store.open(f"sqlite+aiosqlite:///{database}", SystemClock()) as store:
         base = KnowledgeBase(store=store, bot=BOT, files=files, meter=Meter(store=store), cache=tmp_path)
-        await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+        await base.sync(
+            await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=("everyone",)))
+        )
         answers = KnowledgeAnswers(base=base, level="extract", role=lambda _: "user")
         for question, sentence in QUESTIONS:
             asked = Incoming("1", Address("telegram", BOT, 1001), User(1001), text=question)

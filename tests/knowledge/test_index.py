@@ -18,8 +18,8 @@ from bot.knowledge.search.matrix import Matrix, pack
 from bot.knowledge.search.words import WordIndex
 from bot.knowledge.stems import stems
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, Replaced, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource
 
 BOT, MODEL = 42, "test"
 
@@ -31,7 +31,9 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 
 async def add_source(store: Store, name: str, *, bot: int = BOT) -> int:
-    return await store.write(lambda tx: tx.sources.add_source(bot, KnowledgeSource(name, "folder", f"/{name}")))
+    return await store.write(
+        lambda tx: tx.sources.add_source(bot, KnowledgeSource(name=name, kind="folder", address=f"/{name}"))
+    )
 
 
 async def store_article(store: Store, source: int, key: str, *paragraphs: str) -> Replaced:
@@ -102,7 +104,7 @@ async def test_what_has_ended_is_found_no_more(store: Store) -> None:
     assert set(await texts(store, index, "возврат")) == {"Возврат в магазине.", "Возврат по закону."}
     await store.write(lambda tx: tx.sources.remove_source(law))
     assert await texts(store, index, "возврат") == ["Возврат в магазине."]
-    assert [one.name for one in await store.read(lambda tx: tx.sources.list_sources(BOT))] == ["shop"]
+    assert [one.name for one in await store.read(lambda tx: tx.all(SOURCES, bot=BOT))] == ["shop"]
     await store_article(store, shop, "prices", "Цены и возврат.")  # it came back
     assert len(await texts(store, index, "возврат")) == 2
 
@@ -239,7 +241,7 @@ async def test_what_the_reports_of_the_command_line_read(store: Store) -> None:
             [(one.key, one.passages, one.left_out) for one in articles],
             [one.text for one in passages],
             tx.articles.count_embedded(BOT, "m"),
-            [one.paid for one in tx.sources.list_sources(BOT)],
+            [one.paid for one in tx.all(SOURCES, bot=BOT)],
             tx.gates.list_gates(BOT),
         )
 

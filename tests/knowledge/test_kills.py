@@ -22,8 +22,8 @@ from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import BATCH
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.types import Address, Incoming, User
 from tests.knowledge import sync_victim
 from tests.knowledge.sync_victim import ARTICLES, BOT, Shop, add_source, update
@@ -112,7 +112,9 @@ async def test_what_one_worker_has_withdrawn_no_other_shows(postgres_url: str, t
 
 
 def add_article(tx: Tx, *, secret: str) -> int:
-    source = tx.sources.add_source(BOT, KnowledgeSource(secret, "folder", "/", audience=("everyone",)))
+    source = tx.sources.add_source(
+        BOT, KnowledgeSource(name=secret, kind="folder", address="/", audience=("everyone",))
+    )
     text = f"The {secret} costs 9 roubles."
     passage = NewPassage(f"Price of {secret}", text, pack_sentences(((0, len(text)),)), secret.encode())
     tx.knowledge.store_article(source, Article("price", f"Price of {secret}", secret, 1_000.0), [passage])
@@ -120,7 +122,7 @@ def add_article(tx: Tx, *, secret: str) -> int:
 
 
 def close(tx: Tx, *, source: int) -> None:
-    tx.sources.change_source(source, audience=())
+    tx.change_all(KnowledgeSource, {"audience": ()}, id=source)
 
 
 def remove(tx: Tx, *, source: int) -> None:

@@ -7,12 +7,22 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.clock import SystemClock
-from bot.storage.repositories.knowledge.gaps import REFUSED, TOLD, Gap
-from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.quotes import ASKED
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import (
+    ADDED,
+    DUE_REVIEWS,
+    REFUSED,
+    REVIEWS,
+    TOLD,
+    UNTOLD_GAPS,
+    WANTED,
+    WANTED_GAPS,
+    Gap,
+    KnowledgeSource,
+    LearnedEntry,
+)
 from bot.types import Address, Text
 
 WHERE = Address("telegram", 42, 1001, thread=7)
@@ -29,10 +39,10 @@ def asked(tx: Tx, turn: str, audience: str = "members") -> int:
     conversation = tx.messages.current_conversation(WHERE)
     message = tx.messages.add_message(conversation, WHERE, turn, "user", (Text("Why?"),), user=1001).id
     gap = Gap(
-        address=WHERE, user=1001, message=message, question="Why?", reason=REFUSED, audience=audience, language="en"
+        address=WHERE, user=1001, message_id=message, question="Why?", reason=REFUSED, audience=audience, language="en"
     )
     for _ in range(2):
-        tx.gaps.add_gap(gap)
+        tx.add_missing(gap)
     return message
 
 
@@ -49,22 +59,20 @@ async def test_a_message_has_one_gap_until_an_entry_answers_it(store: Store) -> 
         first, second = asked(tx, "1"), asked(tx, "2", "owners")
         assert [gap.audience for gap in tx.gaps.list_open(42, 0.0)] == ["members", "owners"]
         (seen,) = tx.gaps.list_open(42, 0.0, ["owners"])
-        assert (seen.message, seen.address) == (first, WHERE)
-        assert tx.gaps.want_answer(second)
-        assert [gap.message for gap in tx.gaps.list_wanted(42, 1)] == [second]
-        assert tx.gaps.list_wanted(43, 1) == []
-        tx.gaps.change_gap(tx.gaps.list_wanted(42, 1)[0].id, tell=TOLD)
-        assert not tx.gaps.want_answer(second)
-        entry = tx.learned.add_entry(
-            LearnedEntry(bot=42, question="Why?", answer="So.", author=1, audience="members", review=5.0)
-        )
-        tx.gaps.close([seen.id], entry)
+        assert (seen.message_id, seen.address) == (first, WHERE)
+        assert tx.change_all(UNTOLD_GAPS, {"tell": WANTED}, message_id=second)
+        assert [gap.message_id for gap in tx.all(WANTED_GAPS, bot=42, generation=1)] == [second]
+        assert tx.all(WANTED_GAPS, bot=43, generation=1) == []
+        tx.change(tx.all(WANTED_GAPS, bot=42, generation=1)[0], tell=TOLD)
+        assert not tx.change_all(UNTOLD_GAPS, {"tell": WANTED}, message_id=second)
+        entry = tx.add(LearnedEntry(bot=42, question="Why?", answer="So.", author=1, audience="members", review=5.0))
+        tx.change_all(Gap, {"learned_id": entry.id}, id=seen.id)
         assert len(tx.gaps.list_open(42, 0.0)) == 2
-        tx.learned.change_entry(entry, state=ADDED)
-        assert [gap.message for gap in tx.gaps.list_open(42, 0.0)] == [second]
-        assert tx.learned.next_review(42) == 5.0
-        assert [one.id for one in tx.learned.list_due(42, 5.0, 3)] == [entry]
-        tx.gaps.remove_gap(second, REFUSED)
+        entry = tx.change(entry, state=ADDED)
+        assert [gap.message_id for gap in tx.gaps.list_open(42, 0.0)] == [second]
+        assert tx.one(REVIEWS, bot=42) == entry
+        assert tx.all(DUE_REVIEWS, limit=3, bot=42, now=5.0) == [entry]
+        tx.remove(Gap, message_id=second, reason=REFUSED)
         assert tx.gaps.list_open(42, 0.0) == []
 
     await store.write(work)
@@ -72,7 +80,9 @@ async def test_a_message_has_one_gap_until_an_entry_answers_it(store: Store) -> 
 
 async def test_quotes_of_ended_passages_are_found_and_move_or_are_stale(store: Store) -> None:
     def work(tx: Tx) -> None:
-        source = tx.sources.add_source(42, KnowledgeSource("docs", "folder", "/docs", audience=("everyone",)))
+        source = tx.sources.add_source(
+            42, KnowledgeSource(name="docs", kind="folder", address="/docs", audience=("everyone",))
+        )
         article(tx, source, "One. Two.")
         question = asked(tx, "1")
         conversation = tx.messages.current_conversation(WHERE)
@@ -99,8 +109,8 @@ async def test_passages_that_a_vector_store_has_found_are_added_once_and_need_no
     found = Article(key="fvt1", title="lamps", version="1", changed=0.0)
 
     def work(tx: Tx) -> None:
-        own = tx.sources.add_source(42, KnowledgeSource("own", "folder", "-"))
-        kept = tx.sources.add_source(42, KnowledgeSource("kept", "vector-store", "vector-store:fvt"))
+        own = tx.sources.add_source(42, KnowledgeSource(name="own", kind="folder", address="-"))
+        kept = tx.sources.add_source(42, KnowledgeSource(name="kept", kind="vector-store", address="vector-store:fvt"))
         assert tx.sources.list_ids(42) == {own: True, kept: False}
         first, second = [NewPassage("", text, pack_sentences(((0, 1),)), text.encode()) for text in "ab"]
         tx.knowledge.add_passages(kept, found, [first, first])

@@ -14,8 +14,8 @@ from bot.clock import SystemClock
 from bot.concurrency.child_pool import ChildPool
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.sync import TOGETHER, Report
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import KnowledgeSource
 from tests.support.postgres_side import Server
 
 BOT, PAGES = 42, 3 * TOGETHER
@@ -63,7 +63,7 @@ async def test_two_machines_that_are_told_to_read_a_source_read_it_one_after_the
 ) -> None:
     async with Store.open(postgres_url, SystemClock()) as here, Store.open(postgres_url, SystemClock()) as there:
         first, second = base(here, files, docs), base(there, files, docs)
-        source = await first.add(KnowledgeSource("docs", "", str(docs)))
+        source = await first.add(KnowledgeSource(name="docs", kind="", address=str(docs)))
         check(await both(first, second, source))
         assert await passages(there) == PAGES
 
@@ -77,7 +77,7 @@ async def test_two_sources_are_read_side_by_side(postgres_url: str, docs: Path, 
             waits.set()
             await goes_on.wait()
 
-        source = await first.add(KnowledgeSource("docs", "", str(docs)))
+        source = await first.add(KnowledgeSource(name="docs", kind="", address=str(docs)))
         holding = asyncio.create_task(here.run_alone(f"sync {BOT} {source.id + 1}", hold))
         async with asyncio.timeout(PATIENCE):
             await waits.wait()
@@ -91,7 +91,7 @@ async def test_where_the_machine_that_reads_a_source_is_gone_the_other_goes_on_w
 ) -> None:
     async with Store.open(postgres_url, SystemClock()) as here, Store.open(postgres_url, SystemClock()) as there:
         first, second = base(here, files, docs), base(there, files, docs)
-        source = await first.add(KnowledgeSource("docs", "", str(docs)))
+        source = await first.add(KnowledgeSource(name="docs", kind="", address=str(docs)))
         reading = asyncio.create_task(first.sync(source))
         async with asyncio.timeout(PATIENCE):
             while not (stored := await passages(there)):
@@ -111,6 +111,6 @@ async def test_two_in_one_process_read_one_after_the_other(
 ) -> None:
     async with Store.open(f"sqlite+aiosqlite:///{shutil.copy(template, tmp_path / 'bot.db')}", SystemClock()) as store:
         first, second = base(store, files, docs), base(store, files, docs)
-        source = await first.add(KnowledgeSource("docs", "", str(docs)))
+        source = await first.add(KnowledgeSource(name="docs", kind="", address=str(docs)))
         check(await both(first, second, source))
         assert await passages(store) == PAGES

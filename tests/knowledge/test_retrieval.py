@@ -24,6 +24,7 @@ from bot.knowledge.search.matrix import pack
 from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.knowledge.search.retrieval import MOST_OF_ARTICLE, MOST_PASSAGES, Found, Retrieval
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.types import Address
 from tests.knowledge.test_index import BOT, add_source, store_article
 
@@ -131,7 +132,7 @@ async def test_another_embedder_is_asked_once_all_passages_have_an_embedding_of_
     store: Store, tmp_path: Path
 ) -> None:
     source, old, new = await add_source(store, "shop"), Letters(), Vowels()
-    await store.write(lambda tx: tx.sources.change_source(source, audience=["everyone"]))
+    await store.write(lambda tx: tx.change_all(KnowledgeSource, {"audience": ["everyone"]}, id=source))
     await store_article(store, source, "returns", "Возврат 14 дней.", "Доставка за день.")
     await embed_all(store, old)
     price = Price("embedding", "vowels", Decimal(1), 1_000)

@@ -21,8 +21,9 @@ from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.rights import groups_of, readable
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables import knowledge
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.types import Address, Incoming, User
 
 BOT = 42
@@ -53,7 +54,9 @@ class World:
         def fill(tx: Tx) -> None:
             for number in range(SOURCES):
                 audience = self.audience()
-                source = tx.sources.add_source(BOT, KnowledgeSource(f"s{number}", "folder", "/", audience=audience))
+                source = tx.sources.add_source(
+                    BOT, KnowledgeSource(name=f"s{number}", kind="folder", address="/", audience=audience)
+                )
                 self.audiences[source] = audience
                 for article in range(ARTICLES):
                     self.store_article(tx, source, f"s{source}a{article}")
@@ -119,7 +122,7 @@ class World:
             await self.store.write(lambda tx: tx.sources.remove_source(source))
         else:
             self.audiences[source] = audience = self.audience()
-            await self.store.write(lambda tx: tx.sources.change_source(source, audience=audience))
+            await self.store.write(lambda tx: tx.change_all(KnowledgeSource, {"audience": audience}, id=source))
 
 
 @pytest.fixture
@@ -169,7 +172,7 @@ async def test_what_may_not_be_read_is_in_no_prompt_no_answer_no_title_and_no_co
 
 async def compare_everybody(world: World) -> None:
     """What each of the people may read somewhere is what the audiences say."""
-    sources = await world.store.read(lambda tx: tx.sources.list_sources(BOT))
+    sources = await world.store.read(lambda tx: tx.all(knowledge.SOURCES, bot=BOT))
     for person in range(1, PEOPLE + 1):
         asked = replace(world.question(), user=User(person))
         found = readable(sources, groups_of(world.roles[person], person, asked.address, private=asked.private))

@@ -21,9 +21,9 @@ from bot.knowledge.rights import check_audience, groups_of, readable
 from bot.knowledge.search.matrix import pack
 from bot.knowledge.sources.source import Event, Found, SourceFailed, Trouble, Unchanged, failure_text
 from bot.knowledge.sync import Report, Sync
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.types import Address
 
 BOT = 42
@@ -57,12 +57,14 @@ async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
 
 async def add_source(store: Store, name: str = "shop") -> None:
     await store.write(
-        lambda tx: tx.sources.add_source(BOT, KnowledgeSource(name, "folder", "/", audience=("everyone",)))
+        lambda tx: tx.sources.add_source(
+            BOT, KnowledgeSource(name=name, kind="folder", address="/", audience=("everyone",))
+        )
     )
 
 
 async def stored(store: Store, name: str = "shop") -> KnowledgeSource:
-    found = await store.read(lambda tx: tx.sources.find_source(BOT, name))
+    found = await store.read(lambda tx: tx.one(KnowledgeSource, bot=BOT, name=name))
     assert found is not None
     return found
 
@@ -242,7 +244,7 @@ def test_in_a_group_only_what_all_of_it_may_read_is_told(
         "boris": ("user:1002",), "group": ("chat:-5",), "nobody": (),
     }  # fmt: skip
     sources = [
-        KnowledgeSource(name, "folder", "/", audience=audience, id=number)
+        KnowledgeSource(name=name, kind="folder", address="/", audience=audience, id=number)
         for number, (name, audience) in enumerate(audiences.items())
     ]
     user = 1001 if role else 7

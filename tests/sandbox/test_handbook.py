@@ -15,7 +15,7 @@ from bot.providers.local.embeddings import OfflineEmbeddings
 from bot.providers.local.kept_vectors import KEY, ROW, KeptVectors
 from bot.sandbox import scripted_model as model
 from bot.sandbox.page_tabs import SHIPPED, VECTORS, by_meaning, handbook_settings
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.texts.catalog import say
 from scripts.handbook_vectors import texts
 from tests.support.choosing import labels
@@ -87,7 +87,9 @@ async def toured(stage: Stage, language: str, **settings: Any) -> None:
     """The sandbox's bot, its own model, and the handbook in one language, which everybody may read."""
     bot = await stage.start(embeddings="off", owners=[ANNA], summaries=False, **settings)
     base = kept(bot, SHIPPED)
-    await base.sync(await base.add(KnowledgeSource("shop", "", str(SHIPPED / language), audience=("everyone",))))
+    await base.sync(
+        await base.add(KnowledgeSource(name="shop", kind="", address=str(SHIPPED / language), audience=("everyone",)))
+    )
     await base.files.close()
 
 

@@ -22,8 +22,8 @@ from bot.knowledge.base import KnowledgeBase
 from bot.providers.local.kept_vectors import KeptVectors
 from bot.sandbox.ai_studio.services.embeddings import vector
 from bot.sandbox.page_tabs import SHIPPED, VECTORS
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import KnowledgeSource
 from bot.types import Address
 from scripts.handbook_vectors import QUESTIONS
 
@@ -68,7 +68,9 @@ async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
 async def told(store: Store, cache: Path, number: int, language: str, embedder: Embedder | None) -> Told:
     meter = Meter(store=store)
     base = KnowledgeBase(store=store, bot=number, files=ChildPool(), meter=meter, cache=cache, embedder=embedder)
-    await base.sync(await base.add(KnowledgeSource("shop", "", str(SHIPPED / language), audience=tuple(EVERYONE))))
+    await base.sync(
+        await base.add(KnowledgeSource(name="shop", kind="", address=str(SHIPPED / language), audience=tuple(EVERYONE)))
+    )
     await base.files.close()
     await base.embed(10**9)
     first, answered, foreign = 0, set[str](), set[str]()

@@ -9,7 +9,7 @@ from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.knowledge.base import KnowledgeBase
 from bot.runtime.bot import Bot
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.knowledge import KnowledgeSource
 from tests.support.scripted_model import LaterModel, ScriptedModel
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
@@ -45,7 +45,7 @@ async def known(
     stage.given |= {"later": lambda _name: later} if later is not None else {}
     bot = await stage.start(**{"knowledge": level, "embeddings": "off", "owners": [ANNA], **settings})
     base = kept(bot, docs)
-    await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=tuple(audience))))
+    await base.sync(await base.add(KnowledgeSource(name="docs", kind="", address=str(docs), audience=tuple(audience))))
     await base.files.close()
     return bot
 

@@ -17,11 +17,10 @@ from bot.features.knowledge.learned import LONGEST, LearnedEntries
 from bot.knowledge import rights
 from bot.knowledge.learning.gaps import note_person
 from bot.outbox import Page
-from bot.storage.repositories.knowledge.gaps import DISLIKED, REFUSED, Gap
-from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import Case
+from bot.storage.tables.knowledge import DISLIKED, GAPS, REFUSED, Gap, LearnedEntry
 from bot.types import Address, Incoming, Job, Outgoing, User
 
 UNANSWERED = "desk.unanswered"  # the job that notes the question of a customer who has called a person
@@ -70,7 +69,7 @@ class CaseLessons:
         def find(tx: Tx) -> Sequence[tuple[Gap, str]]:
             case = self._case(tx, job)
             said = _conversation(tx, case.address) if case is not None and case.last_holder else ()
-            gaps = {gap.message: gap for gap in tx.gaps.list_of_messages([one.id for one in said])}
+            gaps = {gap.message_id: gap for gap in tx.all(GAPS, message_id=[one.id for one in said], learned_id=None)}
             return [
                 (gaps[question], answer)
                 for question, answer in _answered(said)
@@ -92,7 +91,7 @@ class CaseLessons:
             pages.append((where, language, await self.entries.near(asking, gap.question, answer)))
 
         def work(tx: Tx) -> Collection[Address]:
-            if not tx.gaps.list_of_messages([gap.message or 0]):
+            if not tx.all(GAPS, message_id=[gap.message_id or 0], learned_id=None):
                 return ()  # proposed before this process died, or by somebody else
             entry = LearnedEntry(bot=bot, question=gap.question, answer=answer, author=0, audience=gap.audience)
             proposal = propose(tx, entry, [gap.id])

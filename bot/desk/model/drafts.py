@@ -30,6 +30,7 @@ from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CUSTOMER, DROPPED, OFFERED, OPERATOR, SENT, Case, Draft
+from bot.storage.tables.knowledge import TopicChoice
 from bot.texts.catalog import known, say
 from bot.types import Address, Incoming, Job, Permission, User
 
@@ -232,7 +233,7 @@ class Drafts:
             return None
         asks = (one.message.role == "user" and one.words != CALLED for one in newest)
         place = max((place for place, is_question in enumerate(asks) if is_question), default=-1)
-        topic = tx.question_topics.find_choice(newest[place].id) if place >= 0 else None
+        topic = tx.one(TopicChoice, question_id=newest[place].id) if place >= 0 else None
         label = topic.topic if topic is not None and topic.way not in UNSURE else ""
         seen = tx.relays.last_written(case.id, CUSTOMER)
         return Known(case=case, newest=newest, place=place, seen=seen, label=label)

@@ -20,9 +20,8 @@ from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Answer, Ask, Choice, Outcome, Page
 from bot.ports import Reply
-from bot.storage.repositories.knowledge.gaps import Gap
-from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import Gap, LearnedEntry
 from bot.texts.catalog import say
 from bot.types import File, Outgoing, Permission
 

@@ -26,8 +26,8 @@ from bot.knowledge.embedding import TURN, Estimate
 from bot.knowledge.sources.source import SourceFailed, failure, failure_text, stored_failure, trouble_text
 from bot.knowledge.sync import Report
 from bot.outbox import Choice
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource
 from bot.texts.catalog import say
 from bot.texts.numbers import separated
 from bot.types import Address, Incoming, Job, Outgoing
@@ -145,7 +145,7 @@ class KnowledgeJobs(Feature):
     @job(SYNC)
     async def sync(self, job: Job) -> None:
         """Read a source: store the changes, tell the result; it is due again at the next time of the source."""
-        source = await self.store.read(lambda tx: tx.sources.read_source(int(job.key)))
+        source = await self.store.read(lambda tx: tx.one(SOURCES, id=int(job.key)))
         if source is None:
             await self._forget(job)
             return
@@ -181,7 +181,7 @@ class KnowledgeJobs(Feature):
 
     def _end_sync(self, tx: Tx, job: Job, source: KnowledgeSource, result: _Result, *, agreed: bool) -> list[Address]:
         """Store what is told, and when the source is read next. Returns the chats that are told."""
-        row, now_source = tx.jobs.find_job(job.address.bot, SYNC, job.key), tx.sources.read_source(source.id)
+        row, now_source = tx.jobs.find_job(job.address.bot, SYNC, job.key), tx.one(SOURCES, id=source.id)
         if row is None or now_source is None:  # removed meanwhile: its next run ends it
             return []
         if row.payload.get("agreed") and not agreed:  # agreed to meanwhile: it stays due

@@ -19,9 +19,8 @@ from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Ask, Choice, Page
 from bot.ports import Reply
-from bot.storage.repositories.knowledge.learned import ADDED, DROPPED, PROPOSED, LearnedEntry
-from bot.storage.repositories.knowledge.sources import EVERYONE
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import ADDED, DROPPED, DUE_REVIEWS, EVERYONE, PROPOSED, REVIEWS, LearnedEntry
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Permission
 
@@ -107,7 +106,7 @@ class LearnedEntries(Feature):
         def choose(tx: Tx) -> Page:
             if (entry := self._find(tx, turn, id, PROPOSED)) is None:
                 return _gone(turn)
-            tx.learned.change_entry(id, audience=group)
+            tx.change_all(LearnedEntry, {"audience": group}, id=id)
             return self.page(turn.language, replace(entry, audience=group), near)
 
         return choose
@@ -125,7 +124,7 @@ class LearnedEntries(Feature):
         """Drop a proposal."""
         if self._find(tx, turn, id, PROPOSED) is None:
             return _gone(turn)
-        tx.learned.change_entry(id, state=DROPPED)
+        tx.change_all(LearnedEntry, {"state": DROPPED}, id=id)
         return Page(turn.say("learned.dropped"), back=False)
 
     @press("learned.edit", requires=Permission.MANAGE)
@@ -153,7 +152,7 @@ class LearnedEntries(Feature):
             if self._find(tx, turn, id, ADDED) is not None:
                 self._learn(tx, turn, changed)
                 return Page(turn.say("learned.added", question=question), back=False)
-            tx.learned.change_entry(id, question=question, answer=answer)
+            tx.change_all(LearnedEntry, {"question": question, "answer": answer}, id=id)
             return self.page(turn.language, changed, near)
 
         return change
@@ -175,8 +174,8 @@ class LearnedEntries(Feature):
         """
         bot, now = due.address.bot, tx.clock.time()
         admins, owners = self.rights.with_role(tx, bot), self.rights.with_role(tx, bot, Role.OWNER)
-        for entry in tx.learned.list_due(bot, now, AT_ONCE):
-            tx.learned.change_entry(entry.id, review=now + AGAIN)
+        for entry in tx.all(DUE_REVIEWS, limit=AT_ONCE, bot=bot, now=now):
+            tx.change(entry, review=now + AGAIN)
             for person in sorted([entry.author] if entry.author in admins else owners):
                 where, language = Address(due.address.transport, bot, person), tx.chats.read_language(bot, person)
                 text = say(language, "learned.review", question=entry.question, answer=entry.answer)
@@ -185,8 +184,8 @@ class LearnedEntries(Feature):
                     for act in ("keep", "edit", "remove")
                 ]
                 send(tx, f"learned-{entry.id}-{int(entry.review)}.o{person}", where, text, choices)
-        following = tx.learned.next_review(bot)
-        return None if following is None else Again(max(following, now + WEEK))
+        following = tx.one(REVIEWS, bot=bot)
+        return None if following is None else Again(max(following.review, now + WEEK))
 
     @press("learned.keep", requires=Permission.MANAGE)
     def keep(self, tx: Tx, turn: Turn, id: int) -> Page:
@@ -195,7 +194,7 @@ class LearnedEntries(Feature):
 
         if (entry := self._find(tx, turn, id, ADDED)) is None:
             return _gone(turn)
-        tx.learned.change_entry(id, review=tx.clock.time() + VALID)
+        tx.change(entry, review=tx.clock.time() + VALID)
         return Page(turn.say("learned.kept", question=entry.question), back=False)
 
     @press("learned.remove", requires=Permission.MANAGE)
@@ -212,12 +211,12 @@ class LearnedEntries(Feature):
     # --- inside -------------------------------------------------------------------------------------------------------
 
     async def _read(self, turn: Turn, id: int) -> LearnedEntry | None:
-        return await self.store.read(lambda tx: tx.learned.read_entry(turn.address.bot, id))
+        return await self.store.read(lambda tx: tx.one(LearnedEntry, bot=turn.address.bot, id=id))
 
     def _find(self, tx: Tx, turn: Turn, id: int, *states: str) -> LearnedEntry | None:
         """The entry of a button if it is in one of these states. Raises what `ensure_admin` raises."""
         self.rights.ensure_admin(tx, turn)
-        entry = tx.learned.read_entry(turn.address.bot, id)
+        entry = tx.one(LearnedEntry, bot=turn.address.bot, id=id)
         return entry if entry is not None and entry.state in states else None
 
 

@@ -37,8 +37,8 @@ from bot.knowledge.sync import ASKS
 from bot.outbox import Answer, Choice, Outcome, Page
 from bot.ports import Reply
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
-from bot.storage.repositories.knowledge.sources import EVERYONE, LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import EVERYONE, LEARNED, SOURCES, KnowledgeSource
 from bot.texts.catalog import say
 from bot.types import Attachment, Incoming, Permission
 
@@ -99,7 +99,7 @@ class KnowledgePanel(Feature):
         wanted = Estimate() if source else await self._estimate()
 
         def show(tx: Tx) -> Page:
-            found = tx.sources.read_source(source) if source else None
+            found = tx.one(SOURCES, id=source) if source else None
             return self._source(tx, turn, found) if found else self._list(tx, turn, wanted)
 
         return show
@@ -113,7 +113,7 @@ class KnowledgePanel(Feature):
 
     def _list(self, tx: Tx, incoming: Incoming, wanted: Estimate) -> Page:
         bot, language = incoming.address.bot, incoming.language
-        sources, sizes = tx.sources.list_sources(bot), tx.sources.sizes(bot)
+        sources, sizes = tx.all(SOURCES, bot=bot), tx.sources.sizes(bot)
         lines = [self._line(tx, language, one, sizes) for one in sources] or [say(language, "kb.none")]
         rows = [[Choice(one.name, "kb.open", {"source": one.id})] for one in sources[:MOST_SOURCES]]
         if tx.jobs.find_job(bot, EMBED, EMBED) is not None:
@@ -229,9 +229,9 @@ class KnowledgePanel(Feature):
 
         def change(tx: Tx) -> Page:
             self.rights.ensure_admin(tx, turn)
-            source = tx.sources.read_source(number)
+            source = tx.one(SOURCES, id=number)
             toast = act(tx, source) if source is not None else turn.say("kb.gone")
-            now = tx.sources.read_source(number) if source is not None else None
+            now = tx.one(SOURCES, id=number) if source is not None else None
             shown = (page or self._source)(tx, turn, now) if now else self._list(tx, turn, wanted)
             return replace(shown, toast=toast)
 
@@ -259,14 +259,14 @@ class KnowledgePanel(Feature):
 
     def _pause(self, tx: Tx, turn: Turn, source: KnowledgeSource) -> str:
         """The source is not read any more until an admin resumes it, and what was read stays."""
-        tx.sources.change_source(source.id, state="paused")
+        tx.change(source, state="paused")
         job = tx.jobs.find_job(turn.address.bot, SYNC, str(source.id))
         if job is not None and job.due > tx.clock.time():
             tx.jobs.delete_done(job)
         return turn.say("kb.pause.done")
 
     def _resume(self, tx: Tx, turn: Turn, source: KnowledgeSource) -> str:
-        tx.sources.change_source(source.id, state="active")
+        tx.change(source, state="active")
         return self._sync(tx, turn, source)
 
     def _remove(self, tx: Tx, turn: Turn, source: KnowledgeSource) -> str:
@@ -293,7 +293,7 @@ class KnowledgePanel(Feature):
         def act(tx: Tx, source: KnowledgeSource) -> str:
             rest = tuple(one for one in source.audience if one != group)
             audience = (*rest, group) if on else rest
-            tx.sources.change_source(source.id, audience=audience)
+            tx.change(source, audience=audience)
             request_look(tx, turn.address.bot, readers=True)
             self._log(tx, turn, "kb_readers", source.name, readers=", ".join(audience) or "nobody")
             return turn.say("kb.read.done" if audience else "kb.who.nobody")
@@ -338,7 +338,7 @@ class KnowledgePanel(Feature):
             elif not ELSEWHERE.fullmatch(address) and not self._is_owner(turn):
                 raise BadInput(turn.say("kb.owners"))
             try:
-                wish = await self.base.checked(KnowledgeSource("", "", address, every=every))
+                wish = await self.base.checked(KnowledgeSource(name="", kind="", address=address, every=every))
             except BadInput:
                 raise BadInput(turn.say("kb.unknown", address=address)) from None
         except ConfigError:
@@ -347,7 +347,7 @@ class KnowledgePanel(Feature):
         def add(tx: Tx) -> Page:
             bot = turn.address.bot
             self.rights.ensure_admin(tx, turn)
-            known = [one for one in tx.sources.list_sources(bot) if one.address == wish.address]
+            known = [one for one in tx.all(SOURCES, bot=bot) if one.address == wish.address]
             if known:
                 return self._source(tx, turn, known[0])
             source = self.base.store_new(tx, wish)

@@ -16,8 +16,8 @@ from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Answer, Choice
 from bot.ports import Reply
-from bot.storage.repositories.knowledge.sources import EVERYONE
 from bot.storage.store import Store
+from bot.storage.tables.knowledge import EVERYONE
 from bot.texts.catalog import say
 from bot.types import Incoming, Permission
 

@@ -22,10 +22,9 @@ from bot.jobs.learning import REVIEW, STALE
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Answer, Choice
-from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.repositories.knowledge.quotes import ASKED, DONE, GONE, LEFT, StoredQuote
-from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import LEARNED, LEARNED_ENTRIES, SOURCES, KnowledgeSource, LearnedEntry
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission, User
 
@@ -113,8 +112,8 @@ class StaleAnswers(Feature):
 
     def _learned(self, tx: Tx) -> tuple[Sequence[LearnedEntry], set[int]]:
         """The learned entries, and the ids of their source."""
-        sources = tx.sources.list_sources(self.base.bot)
-        return tx.learned.list_added(self.base.bot), {one.id for one in sources if one.kind == LEARNED}
+        sources = tx.all(SOURCES, bot=self.base.bot)
+        return tx.all(LEARNED_ENTRIES, bot=self.base.bot), {one.id for one in sources if one.kind == LEARNED}
 
     async def _change(self, quote: StoredQuote) -> Change | None:
         """What the sources say now in place of a quote, as far as those may read it who got the answer."""
@@ -131,11 +130,11 @@ class StaleAnswers(Feature):
             tx.quotes.move(quote, *where)
         tx.quotes.mark(found.gone, GONE)
         for entry in found.doubtful:
-            tx.learned.change_entry(entry, review=tx.clock.time())
+            tx.change_all(LearnedEntry, {"review": tx.clock.time()}, id=entry)
         review = tx.jobs.find_job(bot, REVIEW, REVIEW)
         if found.doubtful and review is not None:
             tx.jobs.reschedule(review, min(review.due, tx.clock.time()))
-        sources, chats = tx.sources.list_sources(bot), []
+        sources, chats = tx.all(SOURCES, bot=bot), []
         now = stored_access(self.rights.access, tx, bot)
         for (old, new, passage), quotes in found.changed.items():
             asked, stored = False, tx.quotes.read_quotes(bot, quotes, "")
@@ -164,7 +163,7 @@ class StaleAnswers(Feature):
         source.
         """
         bot, now, chats = turn.address.bot, self.rights.ensure_admin(tx, turn), []
-        asked, sources = tx.quotes.read_quotes(bot, quotes, ASKED), tx.sources.list_sources(bot)
+        asked, sources = tx.quotes.read_quotes(bot, quotes, ASKED), tx.all(SOURCES, bot=bot)
         for quote in asked:
             may_read = _may_read(tx, quote, passage, sources, heard_by(now, quote))
             if not may_read or tx.chats.is_unreachable(quote.address):

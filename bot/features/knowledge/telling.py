@@ -17,9 +17,9 @@ from bot.handlers import Feature, Turn, job, press
 from bot.jobs.learning import TELL
 from bot.knowledge.answer.citing import Citing
 from bot.outbox import Answer, remove_buttons
-from bot.storage.repositories.knowledge.gaps import TOLD, WANTED, Gap
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import TOLD, UNTOLD_GAPS, WANTED, WANTED_GAPS, Gap
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission, Text, User
 
@@ -44,7 +44,7 @@ class Telling(Feature):
     @press("gap.tell", once=True, has_toast=True)
     def note(self, tx: Tx, turn: Turn, question: int) -> Answer:
         """Note that the person waits for an answer; the button works once."""
-        waits = tx.gaps.want_answer(question)
+        waits = tx.change_all(UNTOLD_GAPS, {"tell": WANTED}, message_id=question)
         remove_buttons(tx, turn, only=turn.data)
         return Answer(toast=turn.say("gap.tell.done" if waits else "gap.tell.gone"))
 
@@ -54,7 +54,7 @@ class Telling(Feature):
     async def look(self, due: Job) -> None:
         """Try the questions again whose askers want to be told, after sources have changed."""
         bot, later = due.address.bot, False
-        waiting = await self.store.read(lambda tx: tx.gaps.list_wanted(bot, tx.knowledge.generation()))
+        waiting = await self.store.read(lambda tx: tx.all(WANTED_GAPS, bot=bot, generation=tx.knowledge.generation()))
         for gap in waiting:
             try:
                 await self._answer(gap)
@@ -63,7 +63,7 @@ class Telling(Feature):
                 later = True
 
         def end(tx: Tx) -> None:
-            if tx.gaps.list_wanted(bot, tx.knowledge.generation()):
+            if tx.all(WANTED_GAPS, bot=bot, generation=tx.knowledge.generation()):
                 tx.jobs.reschedule(due, tx.clock.time() + (PAUSE if later else 0.0))
             else:
                 tx.jobs.delete_done(due)
@@ -76,12 +76,12 @@ class Telling(Feature):
         private = gap.address.chat == gap.user
         asker = Incoming(f"gap-{gap.id}", gap.address, User(gap.user, language=gap.language), private=private)
         if question is None or self.access.authorize(Actor.of(asker), Permission.TALK) is not Decision.ALLOWED:
-            await self.store.write(lambda tx: tx.gaps.change_gap(gap.id, tell=""))
+            await self.store.write(lambda tx: tx.change(gap, tell=""))
             return
         context = await self.assistant.recall(asker, question)
         evidence = context.evidence
         if evidence is None or not evidence.mark or evidence.mark == gap.seen:
-            await self.store.write(lambda tx: tx.gaps.change_gap(gap.id, checked=generation))
+            await self.store.write(lambda tx: tx.change(gap, checked=generation))
             return
         try:
             text, citing = await self.assistant.answer_quietly(asker, context)
@@ -90,14 +90,14 @@ class Telling(Feature):
             text, citing = "", Citing(evidence)
 
         def tell(tx: Tx) -> bool:
-            tx.gaps.change_gap(gap.id, checked=evidence.generation, seen=evidence.mark)
-            now = tx.gaps.read_gap(gap.address.bot, gap.id)
+            tx.change(gap, checked=evidence.generation, seen=evidence.mark)
+            now = tx.one(Gap, bot=gap.address.bot, id=gap.id)
             if not text or now is None or now.tell != WANTED or citing.without_withdrawn(tx, gap.address.bot):
                 return False
             if tx.chats.is_unreachable(gap.address):
-                tx.gaps.change_gap(gap.id, tell="")
+                tx.change(gap, tell="")
                 return False
-            tx.gaps.change_gap(gap.id, tell=TOLD)
+            tx.change(gap, tell=TOLD)
             self._tell(tx, gap, question, text, citing)
             return True
 
@@ -128,4 +128,4 @@ class Telling(Feature):
 
 
 def _question(tx: Tx, gap: Gap) -> Remembered | None:
-    return tx.messages.find_message(gap.message) if gap.message is not None else None
+    return tx.messages.find_message(gap.message_id) if gap.message_id is not None else None

@@ -24,8 +24,8 @@ from bot.jobs import operations
 from bot.jobs.operations import AGAIN, AtOnce, FailureReason, OperationRunner, PollSchedule
 from bot.outbox import Answer, Ask, Outcome, delivery_key, end_question, end_turn, replies_to_question
 from bot.ports import Reply, Transport
-from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
+from bot.storage.tables.work import Operation
 from bot.texts.catalog import say
 from bot.types import Address, Button, File, Incoming, Job, Outgoing
 
@@ -145,7 +145,7 @@ class ImageGeneration(Feature):
     @press("image.change")
     def ask_change(self, tx: Tx, asked: Turn, turn: str) -> Ask:
         """Ask the user what should be different in the picture."""
-        before = tx.operations.find_of_turn(asked.address.bot, turn)
+        before = tx.one(Operation, bot=asked.address.bot, turn=turn)
         keeps = before is None or self.operation.takes_seed(before)
         return Ask("image.change", asked.say("image.change.ask" if keeps else "image.change.ask.anew"), turn=turn)
 
@@ -335,7 +335,7 @@ class ImageOperation:
         def work(tx: Tx) -> object:
             slow = f"no picture in {PATIENCE_WITH_ANOTHER / 60:.0f} min"
             told.extend(painter.put_aside(tx, drawn_by(operation.operation), slow))
-            tx.operations.ask_again(operation.id, {**operation.request, "tried": tried})
+            tx.operations.ask_again(operation, {**operation.request, "tried": tried})
             return AGAIN
 
         return operations.Outcome("failed", work, lambda: painter.deliver("", told))
@@ -423,7 +423,7 @@ def read_request(text: str, seed: int, language: str) -> PictureRequest:
 
 def _find_request(tx: Tx, turn: Turn, of: str) -> PictureRequest | None:
     """The request for the picture of a turn in this chat, None if there is none."""
-    operation = tx.operations.find_of_turn(turn.address.bot, of)
+    operation = tx.one(Operation, bot=turn.address.bot, turn=of)
     return _picture_request(operation) if operation and operation.address.chat == turn.address.chat else None
 
 

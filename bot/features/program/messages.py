@@ -11,7 +11,7 @@ from bot.errors import UnknownUser
 from bot.extension import mistakes
 from bot.extension.running import Keyboard, Receiver, SendState, Sent
 from bot.ports import DeliveryState
-from bot.storage.repositories.outbox import GONE
+from bot.storage.repositories.outbox_statements import GONE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import own
 from bot.types import Address, Incoming, Outgoing

@@ -15,6 +15,7 @@ from bot.outbox import Answer, Choice
 from bot.ports import Reply
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.knowledge import NEWEST_CHOICE
 from bot.types import Permission
 
 SHOWN = 200  # characters of a question
@@ -46,7 +47,7 @@ class TopicButtons(Feature):
         found = branching.replied(tx, turn.address, turn.reply_to)
         if found is None and not turn.reply_to:
             conversation = tx.messages.find_current_conversation(turn.address)
-            newest = tx.question_topics.find_newest(conversation) if conversation is not None else None
+            newest = tx.one(NEWEST_CHOICE, conversation_id=conversation) if conversation is not None else None
             found = tx.messages.find_message(newest.question_id) if newest is not None else None
         if found is not None and found.message.role != "user":
             found = tx.messages.find_message(found.parent or 0)

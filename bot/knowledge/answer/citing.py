@@ -12,6 +12,7 @@ from bot.knowledge import rights
 from bot.knowledge.answer.evidence import Evidence
 from bot.prompts.catalog import instruct
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import SOURCES
 from bot.texts.catalog import say
 from bot.types import Message, ToolCall, ToolResult
 
@@ -233,7 +234,7 @@ class Citing:
         quoted, near = {quote.passage for quote in self.quotes if _is_of_source(quote)}, self.evidence.near
         if not quoted and self.evidence.block and not self.raw.strip():
             return None  # the model has written nothing
-        readable = rights.readable(tx.sources.list_sources(bot), self.evidence.groups)
+        readable = rights.readable(tx.all(SOURCES, bot=bot), self.evidence.groups)
         named = {*quoted, *near}
         stand = tx.knowledge.read_passages(named, readable, self.evidence.groups) if named else {}
         if (quoted or set(near)) <= stand.keys():

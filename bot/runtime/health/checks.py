@@ -16,7 +16,7 @@ from bot.billing.pricing import MILLION
 from bot.errors import BotError
 from bot.runtime.bot import Bot
 from bot.storage.repositories.inbox import Waiting
-from bot.storage.repositories.outbox import GONE
+from bot.storage.repositories.outbox_statements import GONE
 from bot.storage.store import Tx
 from bot.telemetry.outage import Outage
 

@@ -12,10 +12,10 @@ from bot.storage.engines.prepared import Prepared, insert_or_update
 from bot.storage.repositories.desk import Seats
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import Blob, Conversation, Judgement, StoredMessage
-from bot.storage.tables.knowledge import GapRow
+from bot.storage.tables.knowledge import Gap
 from bot.storage.tables.people import ChatTopic, KnownChat, KnownUser
 from bot.storage.tables.spending import DaySpending, Expense, Reservation
-from bot.storage.tables.work import AwaitedAnswer, OperationRow, Placed, StoredButton, StoredDelivery, StoredJob
+from bot.storage.tables.work import AwaitedAnswer, Operation, Placed, StoredButton, StoredDelivery, StoredJob
 from bot.types import Address, ChatChoices
 from bot.types import User as Person
 
@@ -60,7 +60,7 @@ MOVED = [
         Conversation,
         StoredMessage,
         StoredDelivery,
-        OperationRow,
+        Operation,
         StoredJob,
         Expense,
         StoredButton,
@@ -68,7 +68,7 @@ MOVED = [
         Blob,
         Judgement,
         ChatTopic,
-        GapRow,
+        Gap,
         Placed,
     )
 ]

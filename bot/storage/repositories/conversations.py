@@ -7,12 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select, update
 
 from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, address, at, load_parts, made, spot
 from bot.storage.repositories.messages import CURRENT, Messages
-from bot.storage.tables.history import Conversation, FactRow, StoredDocument, StoredMessage, SummaryRow
+from bot.storage.tables.history import (
+    NEWEST_SUMMARY,
+    SUMMARIES,
+    Conversation,
+    Fact,
+    StoredDocument,
+    StoredMessage,
+    Summary,
+)
 from bot.types import Address, Text
 
 LONGEST_TITLE = 128
@@ -23,20 +31,12 @@ BESIDE = Prepared(
         or_(
             *(
                 exists().where(table.c.conversation_id == bindparam("conversation"))
-                for table in (FactRow.table, SummaryRow.table)
+                for table in (Fact.table, Summary.table)
             )
         ),
         exists().where(StoredDocument.conversation_id == bindparam("conversation")),
     )
 )
-FACTS = Prepared(
-    select(FactRow.id, FactRow.text).where(FactRow.conversation_id == bindparam("conversation")).order_by(FactRow.id)
-)
-OF_CONVERSATION = select(SummaryRow.version, SummaryRow.text, SummaryRow.upto, SummaryRow.author).where(
-    SummaryRow.conversation_id == bindparam("conversation")
-)
-NEWEST_SUMMARY = Prepared(OF_CONVERSATION.order_by(SummaryRow.version.desc()).limit(1))
-VERSIONS = Prepared(OF_CONVERSATION.order_by(SummaryRow.version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,64 +189,34 @@ def _folded(text: str) -> str:
     return text.casefold().replace("ё", "е")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A pinned fact of a conversation."""
-
-    id: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A version of the summary. `upto` is the id of the last message in it, `author` model or user."""
-
-    version: int
-    text: str
-    upto: int
-    author: str
-
-
 class Memory(Repository):
     """Facts that were pinned to a conversation, and the versions of its summary."""
 
-    def list_facts(self, conversation: int) -> Sequence[Fact]:
-        """Return the facts of a conversation, oldest first."""
-        return [Fact(*row) for row in self.execute(FACTS, {"conversation": conversation})]
-
-    def pin_fact(self, conversation: int, user: int, text: str) -> None:
-        """Add a fact to a conversation."""
-        row = {"conversation_id": conversation, "user": user, "text": text, "at": self.clock.time()}
-        self.connection.execute(insert(FactRow.table), row)
-
-    def unpin_fact(self, conversation: int, fact: int) -> None:
-        """Delete a fact of a conversation."""
-        self.connection.execute(
-            delete(FactRow.table).where(FactRow.conversation_id == conversation, FactRow.id == fact)
-        )
-
-    def newest_summary(self, conversation: int) -> Summary | None:
-        """Return the newest version of the summary, None if there is none."""
-        return self._find(lambda row: Summary(*row), NEWEST_SUMMARY, {"conversation": conversation})
-
     def add_summary(self, conversation: int, text: str, upto: int, author: str) -> None:
         """Add a version of the summary; older ones stay."""
-        last = select(func.coalesce(func.max(SummaryRow.version), 0)).where(SummaryRow.conversation_id == conversation)
-        version = (self.connection.scalar(last) or 0) + 1
-        row = {"conversation_id": conversation, "version": version, "text": text, "upto": upto, "author": author}
-        self.connection.execute(insert(SummaryRow.table), {**row, "at": self.clock.time()})
+        last = self.one(NEWEST_SUMMARY, conversation_id=conversation)
+        version = last.version + 1 if last is not None else 1
+        self.add(
+            Summary(
+                conversation_id=conversation,
+                version=version,
+                text=text,
+                upto=upto,
+                author=author,
+                at=self.clock.time(),
+            )
+        )
 
     def list_summaries(self, conversation: int) -> Sequence[Summary]:
         """Return the versions of the summary, oldest first, each once: a version that was shown again is no new one."""
-        rows = self.execute(VERSIONS, {"conversation": conversation})
         found: dict[tuple[str, int, str], Summary] = {}
-        for row in rows:
-            found.setdefault((row.text, row.upto, row.author), Summary(*row))
+        for one in self.all(SUMMARIES, conversation_id=conversation):
+            found.setdefault((one.text, one.upto, one.author), one)
         return list(found.values())
 
     def place_of_summary(self, conversation: int) -> tuple[int, int]:
         """Return which version of the summary counts, from 1, and how many there are; (0, 0) without a summary."""
-        versions, newest = self.list_summaries(conversation), self.newest_summary(conversation)
+        versions, newest = self.list_summaries(conversation), self.one(NEWEST_SUMMARY, conversation_id=conversation)
         places = [place for place, one in enumerate(versions, 1) if newest is not None and _is_same(one, newest)]
         return (places[0], len(versions)) if places else (0, 0)
 

@@ -12,7 +12,7 @@ from bot.storage.repositories.knowledge.quotes import SPAN
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.evaluation import NEWEST_RUN, ModelState, StoredCase, StoredResult, StoredRun
 from bot.storage.tables.history import Conversation, Judgement, StoredMessage
-from bot.storage.tables.knowledge import PassageRow, Quote, SourceRow
+from bot.storage.tables.knowledge import KnowledgeSource, PassageRow, Quote
 
 MOST_JUDGED = 500  # the newest of them
 KEPT_RUNS = 30
@@ -80,9 +80,9 @@ class Evaluations(Repository):
         """Whether a text stands in a source of the bot now."""
         query = (
             select(PassageRow.id)
-            .join(SourceRow.table, SourceRow.id == PassageRow.source_id)
+            .join(KnowledgeSource.table, KnowledgeSource.id == PassageRow.source_id)
             .where(
-                SourceRow.bot == bot,
+                KnowledgeSource.bot == bot,
                 PassageRow.ended.is_(None),
                 PassageRow.text.contains(text, autoescape=True),
             )

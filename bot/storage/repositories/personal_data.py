@@ -22,19 +22,19 @@ from bot.storage.tables.history import (
     Blob,
     Conversation,
     DocumentPassage,
-    FactRow,
+    Fact,
     Judgement,
     SavedTemplate,
     StoredDocument,
     StoredMessage,
-    SummaryRow,
+    Summary,
 )
-from bot.storage.tables.knowledge import GapRow, LearnedRow, TopicChoiceRow, TopicSample
-from bot.storage.tables.people import AskedRow, ChatTopic, KnownChat, KnownUser, MembershipRow
-from bot.storage.tables.spending import AllowanceRow, Expense
+from bot.storage.tables.knowledge import Gap, LearnedEntry, TopicChoice, TopicSample
+from bot.storage.tables.people import Asked, ChatTopic, KnownChat, KnownUser, Membership
+from bot.storage.tables.spending import Expense, PersonalAllowance
 from bot.storage.tables.work import (
     AwaitedAnswer,
-    OperationRow,
+    Operation,
     RouterState,
     StoredButton,
     StoredDelivery,
@@ -66,23 +66,21 @@ class PersonalData(Repository):
             "user": self._rows(select(KnownUser.table).where(KnownUser.bot == bot, KnownUser.id == user)),
             "chat": self._rows(select(KnownChat.table).where(KnownChat.bot == bot, KnownChat.id == user)),
             "topics": self._rows(select(ChatTopic.table).where(ChatTopic.bot == bot, ChatTopic.chat == user)),
-            "member": self._rows(
-                select(MembershipRow.table).where(MembershipRow.bot == bot, MembershipRow.user == user)
-            ),
+            "member": self._rows(select(Membership.table).where(Membership.bot == bot, Membership.user == user)),
             "allowance": self._rows(
-                select(AllowanceRow.table).where(AllowanceRow.bot == bot, AllowanceRow.user == user)
+                select(PersonalAllowance.table).where(PersonalAllowance.bot == bot, PersonalAllowance.user == user)
             ),
             "conversations": [*own, *self._in(Conversation.table, Conversation.id, in_groups)],
             "messages": said,
-            "summaries": self._in(SummaryRow.table, SummaryRow.conversation_id, own_ids),
-            "facts": self._remembered(FactRow.table, bot, user, own_ids),
+            "summaries": self._in(Summary.table, Summary.conversation_id, own_ids),
+            "facts": self._remembered(Fact.table, bot, user, own_ids),
             "documents": own_documents,
             "passages": self._passages([row["id"] for row in own_documents]),
             "feedback": self._rows(select(Judgement.table).where(Judgement.bot == bot, Judgement.user == user)),
             "templates": self._rows(
                 select(SavedTemplate.table).where(SavedTemplate.bot == bot, SavedTemplate.user == user)
             ),
-            "topic_choices": self._in(TopicChoiceRow.table, TopicChoiceRow.question_id, {row["id"] for row in said}),
+            "topic_choices": self._in(TopicChoice.table, TopicChoice.question_id, {row["id"] for row in said}),
             "topic_samples": self._rows(
                 select(TopicSample.table).where(TopicSample.bot == bot, TopicSample.user == user)
             ),
@@ -92,7 +90,7 @@ class PersonalData(Repository):
             "router_states": self._rows(select(RouterState.table).where(_mine(RouterState.table, bot, user))),
             "usage": self._rows(select(Expense.table).where(Expense.bot == bot, Expense.user == user)),
             "operations": self._rows(
-                select(OperationRow.table).where(OperationRow.address.bot == bot, OperationRow.user == user)
+                select(Operation.table).where(Operation.address.bot == bot, Operation.user == user)
             ),
             "reminders": [
                 {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
@@ -143,7 +141,7 @@ class PersonalData(Repository):
         )
         gone["reminders"] = self._forget_jobs(bot, user)
         gone["feedback"] = self._drop(Judgement.table, _mine(Judgement.table, bot, user))
-        self._drop(GapRow.table, _mine(GapRow.table, bot, user))
+        self._drop(Gap.table, _mine(Gap.table, bot, user))
         self._drop(Case.table, _mine(Case.table, bot, user))  # with the relays and events of each
         Seats(self.connection, self.clock, self.queue).delete_of_customer(bot, user)
         for column in (Event.who, Relay.author, Group.by):
@@ -155,13 +153,13 @@ class PersonalData(Repository):
             self._drop(table, table.c.bot == bot, table.c.connection.in_(own_accounts))
         self._drop(AccountChat.table, AccountChat.bot == bot, theirs)
         self._drop(Account.table, Account.bot == bot, Account.user == user)
-        self._change(LearnedRow.table, {"author": 0}, LearnedRow.bot == bot, LearnedRow.author == user)
+        self._change(LearnedEntry.table, {"author": 0}, LearnedEntry.bot == bot, LearnedEntry.author == user)
         own = or_(Conversation.address.chat == user, Conversation.address.only == user)
         gone["conversations"] += self._drop(Conversation.table, Conversation.address.bot == bot, own)
         gone["documents"] = self._drop(
             StoredDocument.table, StoredDocument.user == user, _of_bot(StoredDocument.table, bot)
         )
-        gone["facts"] = self._drop(FactRow.table, FactRow.user == user, _of_bot(FactRow.table, bot))
+        gone["facts"] = self._drop(Fact.table, Fact.user == user, _of_bot(Fact.table, bot))
         gone["templates"] = self._drop(SavedTemplate.table, SavedTemplate.bot == bot, SavedTemplate.user == user)
         self._drop(TopicSample.table, TopicSample.bot == bot, TopicSample.user == user)
         self._drop(StoredCase.table, _mine(StoredCase.table, bot, user))
@@ -169,7 +167,7 @@ class PersonalData(Repository):
         mine = (StoredCase.bot == bot, StoredCase.author == user)
         self._change(StoredCase.table, {"author": 0}, *mine)
         gone["files"] = self._drop(Blob.table, _mine(Blob.table, bot, user))
-        gone["orders"] = self._drop(OperationRow.table, _mine(OperationRow.table, bot, user))
+        gone["orders"] = self._drop(Operation.table, _mine(Operation.table, bot, user))
         self._drop(
             StoredDelivery.table,
             StoredDelivery.address.bot == bot,
@@ -182,7 +180,7 @@ class PersonalData(Repository):
         named = {"user": 0, "turn": ""}
         gone["usage"] = self._change(Expense.table, named, Expense.bot == bot, Expense.user == user)
         self._change(Expense.table, {"chat": 0}, Expense.bot == bot, Expense.chat == user)
-        self._change(AskedRow.table, {"name": ""}, AskedRow.bot == bot, AskedRow.subject == user)
+        self._change(Asked.table, {"name": ""}, Asked.bot == bot, Asked.subject == user)
         self._drop(KnownUser.table, KnownUser.bot == bot, KnownUser.id == user)
         self._drop(KnownChat.table, KnownChat.bot == bot, KnownChat.id == user)
         self._drop(ChatTopic.table, ChatTopic.bot == bot, ChatTopic.chat == user)
@@ -210,7 +208,7 @@ class PersonalData(Repository):
         self._unlink(rows)
         for some in _pieces(sorted({row["conversation_id"] for row in rows})):
             # They were made from messages of this person, too; they are made again from those that are left.
-            self._drop(SummaryRow.table, SummaryRow.conversation_id.in_(some))
+            self._drop(Summary.table, Summary.conversation_id.in_(some))
             self._change(Conversation.table, {"title": "", "named_by": ""}, Conversation.id.in_(some))
             others = select(StoredMessage.id).where(StoredMessage.conversation_id.in_(some))
             self._change(Judgement.table, {"prompt": "[]"}, Judgement.message_id.in_(others))
@@ -278,21 +276,19 @@ class PersonalData(Repository):
         rows = self._rows(query)
         self._unlink(rows)
         sent = StoredDelivery.state.in_((DeliveryState.SENT.value, DeliveryState.DEAD.value))
-        ended = OperationRow.state.in_(("done", "failed"))
+        ended = Operation.state.in_(("done", "failed"))
         empty = Conversation.id.not_in(select(StoredMessage.conversation_id))
         count = (
             len(rows)
             + self._expire(StoredDelivery.table, *old(StoredDelivery.table, sent))
             + self._expire(Blob.table, *old(Blob.table))
         )
-        count += self._expire(OperationRow.table, *old(OperationRow.table, ended)) + self._expire(
-            GapRow.table, *old(GapRow.table)
-        )
+        count += self._expire(Operation.table, *old(Operation.table, ended)) + self._expire(Gap.table, *old(Gap.table))
         count += sum(
             self._expire(table, *old(table)) for table in (StoredCase.table, StoredResult.table, RouterState.table)
         )
         ours = select(Conversation.id).where(here(Conversation.table))
-        for table in (SummaryRow.table, FactRow.table, StoredDocument.table):
+        for table in (Summary.table, Fact.table, StoredDocument.table):
             count += self._expire(table, table.c.conversation_id.in_(ours), table.c.at < before)
         return count + self._expire(Conversation.table, *old(Conversation.table, empty)) > 0
 
@@ -313,7 +309,7 @@ class PersonalData(Repository):
 
     def _jobs(self, bot: int, user: int) -> list[Row[Any]]:
         """Return the jobs of the private chat; in groups those that name the person or do what they ordered."""
-        ordered = select(OperationRow.turn).where(OperationRow.address.bot == bot, OperationRow.user == user)
+        ordered = select(Operation.turn).where(Operation.address.bot == bot, Operation.user == user)
         rows = self.connection.execute(select(StoredJob.table).where(StoredJob.address.bot == bot))
         turns = set(self.connection.scalars(ordered))
         return [row for row in rows if row.chat == user or row.key in turns or _named(row.payload) == user]

@@ -13,7 +13,7 @@ from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.desk import ADDRESS, Case
 from bot.storage.tables.history import Conversation, Judgement, PersonaText, StoredMessage
-from bot.storage.tables.knowledge import GapRow
+from bot.storage.tables.knowledge import Gap
 from bot.storage.tables.spending import Expense
 
 KEEP = Prepared(lambda insert: insert(PersonaText.table).on_conflict_do_nothing())
@@ -64,7 +64,7 @@ class PersonaVersions(Repository):
             for value in (1, -1)
         )
         refused = one(
-            select(func.count()).where(*mine, GapRow.message_id == StoredMessage.parent, GapRow.reason == "refused")
+            select(func.count()).where(*mine, Gap.message_id == StoredMessage.parent, Gap.reason == "refused")
         )
         same = [Conversation.table.c[name] == Case.table.c[name] for name in ADDRESS]
         handed = one(

@@ -69,7 +69,7 @@ class StoredMessage(
     response: Col[str | None]
 
 
-class SummaryRow(Row, table="summaries", having=(sa.UniqueConstraint("conversation_id", "version"),)):
+class Summary(Row, table="summaries", having=(sa.UniqueConstraint("conversation_id", "version"),)):
     """A version of the summary of a conversation up to the message `upto`. The newest version counts."""
 
     id: Col[int] = column(Id, primary_key=True, default=0)
@@ -81,7 +81,11 @@ class SummaryRow(Row, table="summaries", having=(sa.UniqueConstraint("conversati
     at: Col[float]
 
 
-class FactRow(Row, table="facts", having=(Index("ix_facts_conversation", "conversation_id", "id"),)):
+NEWEST_SUMMARY = Query(Summary, order=[Summary.version.desc()])
+SUMMARIES = Query(Summary, order=[Summary.version])
+
+
+class Fact(Row, table="facts", having=(Index("ix_facts_conversation", "conversation_id", "id"),)):
     """A fact that was pinned to a conversation and goes into each of its prompts."""
 
     id: Col[int] = column(Id, primary_key=True, default=0)
@@ -89,6 +93,9 @@ class FactRow(Row, table="facts", having=(Index("ix_facts_conversation", "conver
     user: Col[int]
     text: Col[str]
     at: Col[float]
+
+
+FACTS = Query(Fact, order=[Fact.id])
 
 
 class Blob(

@@ -4,37 +4,56 @@ questions.
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from sqlalchemy import Index, UniqueConstraint
+import json
+from collections.abc import Mapping
+from typing import Any
 
-from bot.storage.rows import AddressCol, Col, Row, address_columns, column
+import sqlalchemy as sa
+from sqlalchemy import Index, UniqueConstraint, bindparam
+
+from bot.storage.rows import AddressCol, Col, Query, Row, address_columns, column, dump_json
 from bot.storage.schema import Id
 
+EVERYONE = "everyone"
+REMOVED = "removed"
+LEARNED = "learned"  # the kind, and the name, of the source of what people teach the bot
+PROPOSED, ADDED, DROPPED, WITHDRAWN = "proposed", "added", "dropped", "removed"  # states of a learned entry
+REFUSED, DISLIKED = "refused", "disliked"  # reasons of a gap: the sources had no answer, or somebody disliked it;
+PERSON = "person"  # ... or a person was called
+WANTED, TOLD = "wanted", "told"  # states of `Gap.tell`
 
-class SourceRow(Row, table="kb_sources", having=(UniqueConstraint("bot", "name"),)):
+
+class KnowledgeSource(Row, table="kb_sources", having=(UniqueConstraint("bot", "name"),)):
     """A folder, a site, a repository, ... of a bot, from which its knowledge base is read.
 
-    `audience` (JSON) lists the groups of people who may read it: nobody, if it is empty. `every` is the time between
+    `audience` lists the groups of people who may read it: nobody, if it is empty. `every` is the time between
     two syncs in seconds, 0 for none by itself. `tried` and `synced` (Unix seconds) are its last sync and the last one
     that reached the end, `error` is what went wrong in the last one. `paid` is in millionths of the currency.
     """
 
     id: Col[int] = column(Id, primary_key=True, default=0)
-    bot: Col[int]
+    bot: Col[int] = column(default=0)
     name: Col[str] = column(sa.String(64))
     kind: Col[str] = column(sa.String(16))  # folder, file, page, sitemap, git, faq
     address: Col[str]
-    options: Col[str] = column(default="{}", is_younger=True)  # JSON: what `govorun kb add` was given
-    audience: Col[str] = column(default="[]", is_younger=True)
+    options: Col[Mapping[str, Any]] = column(  # what `govorun kb add` was given
+        sa.Text, default={}, server_default="{}", load=json.loads, dump=dump_json
+    )
+    audience: Col[tuple[str, ...]] = column(
+        sa.Text, default=(), server_default="[]", load=lambda stored: tuple(json.loads(stored)), dump=dump_json
+    )
     state: Col[str] = column(
         sa.String(16), default="active", is_younger=True
     )  # active, paused, asks (see `error`), removed
     every: Col[int] = column(default=0, is_younger=True)
-    added: Col[float]
-    tried: Col[float | None]
-    synced: Col[float | None]
+    added: Col[float] = column(default=0.0)
+    tried: Col[float | None] = column(default=None)
+    synced: Col[float | None] = column(default=None)
     error: Col[str] = column(default="", is_younger=True)
     paid: Col[int] = column(default=0, is_younger=True)
+
+
+SOURCES = Query(KnowledgeSource, KnowledgeSource.state != REMOVED, order=[KnowledgeSource.name])
 
 
 class SourceArticle(Row, table="kb_articles", having=(UniqueConstraint("source_id", "key"),)):
@@ -147,7 +166,7 @@ class StoredGate(Row, table="kb_gates"):
     at: Col[float]
 
 
-class TopicChoiceRow(
+class TopicChoice(
     Row, table="topic_choices", having=(Index("ix_topic_choices_conversation", "conversation_id", "question_id"),)
 ):
     """The topic of a question (`topic`, its key in the routing file), how sure that is (0 to 1), and what decided it.
@@ -160,13 +179,16 @@ class TopicChoiceRow(
     question_id: Col[int] = column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
     conversation_id: Col[int] = column(Id)
     topic: Col[str] = column(sa.String(48))
-    score: Col[float]
-    way: Col[str] = column(sa.String(16))  # words, near, fewshot, tuned, other, held, guess, person
+    score: Col[float] = column(default=0.0)
+    way: Col[str] = column(sa.String(16), default="other")  # words, near, fewshot, tuned, other, held, guess, person
     rivals: Col[str] = column(sa.String(100), default="", is_younger=True)
     flags: Col[str] = column(default="", is_younger=True)
     holds: Col[str] = column(sa.String(48), default="", is_younger=True)
     rival: Col[str] = column(sa.String(48), default="", is_younger=True)
     wins: Col[int] = column(default=0, is_younger=True)
+
+
+NEWEST_CHOICE = Query(TopicChoice, order=[TopicChoice.question_id.desc()])
 
 
 class TopicSample(Row, table="topic_samples", having=(UniqueConstraint("bot", "mark"),)):
@@ -185,7 +207,11 @@ class TopicSample(Row, table="topic_samples", having=(UniqueConstraint("bot", "m
     at: Col[float]
 
 
-class LearnedRow(Row, table="kb_learned", having=(Index("ix_kb_learned_review", "bot", "state", "review"),)):
+SAMPLES = Query(TopicSample, order=[TopicSample.id])
+NEWEST_SAMPLES = Query(TopicSample, order=[TopicSample.id.desc()])
+
+
+class LearnedEntry(Row, table="kb_learned", having=(Index("ix_kb_learned_review", "bot", "state", "review"),)):
     """A question with the answer that a person gave. Once it is `added`, it is an article of the source `learned`.
 
     `author` is the person (0 once that person was forgotten), `audience` the group who may read it. `state` is
@@ -198,12 +224,22 @@ class LearnedRow(Row, table="kb_learned", having=(Index("ix_kb_learned_review", 
     question: Col[str]
     answer: Col[str]
     audience: Col[str] = column(sa.String(64))
-    state: Col[str] = column(sa.String(16))
-    at: Col[float]
-    review: Col[float]
+    state: Col[str] = column(sa.String(16), default=PROPOSED)
+    at: Col[float] = column(default=0.0)
+    review: Col[float] = column(default=0.0)
 
 
-class GapRow(
+LEARNED_ENTRIES = Query(LearnedEntry, LearnedEntry.state == ADDED, order=[LearnedEntry.id])
+REVIEWS = Query(LearnedEntry, LearnedEntry.state == ADDED, order=[LearnedEntry.review, LearnedEntry.id])
+DUE_REVIEWS = Query(
+    LearnedEntry,
+    LearnedEntry.state == ADDED,
+    LearnedEntry.review <= bindparam("now"),
+    order=[LearnedEntry.review, LearnedEntry.id],
+)
+
+
+class Gap(
     Row,
     table="kb_gaps",
     having=(
@@ -225,15 +261,20 @@ class GapRow(
     id: Col[int] = column(Id, primary_key=True, default=0)
     address: AddressCol = address_columns()
     message_id: Col[int | None] = column(Id, sa.ForeignKey("messages.id", ondelete="SET NULL"), unique=True)
-    learned_id: Col[int | None] = column(Id, sa.ForeignKey("kb_learned.id", ondelete="SET NULL"))
+    learned_id: Col[int | None] = column(Id, sa.ForeignKey("kb_learned.id", ondelete="SET NULL"), default=None)
     user: Col[int]
     question: Col[str]
     reason: Col[str] = column(sa.String(16))
     audience: Col[str] = column(sa.String(64))
     language: Col[str] = column(sa.String(8))
     topic: Col[str] = column(sa.String(64), default="", is_younger=True)
-    vector: Col[bytes]
-    at: Col[float]
+    vector: Col[bytes] = column(default=b"")
+    at: Col[float] = column(default=0.0)
     tell: Col[str] = column(sa.String(8), default="", is_younger=True)
     checked: Col[int] = column(default=0, is_younger=True)
     seen: Col[str] = column(sa.String(64), default="", is_younger=True)
+
+
+GAPS = Query(Gap, order=[Gap.id])
+UNTOLD_GAPS = Query(Gap, Gap.tell != TOLD)
+WANTED_GAPS = Query(Gap, Gap.tell == WANTED, Gap.checked < bindparam("generation"), order=[Gap.id])

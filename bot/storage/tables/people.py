@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from sqlalchemy import Index
+import json
+from collections.abc import Mapping
+from typing import Any
 
-from bot.storage.rows import Col, Row, column
+import sqlalchemy as sa
+from sqlalchemy import Index, bindparam
+
+from bot.storage.rows import Col, Query, Row, column, dump_json
 from bot.storage.schema import Id
 
 
@@ -27,10 +31,10 @@ class KnownChat(Row, table="chats"):
     bot: Col[int] = column(primary_key=True)
     id: Col[int] = column(primary_key=True)
     is_private: Col[bool] = column(sa.Boolean)
-    is_gone: Col[bool] = column(sa.Boolean)
-    language: Col[str] = column(sa.String(16))
-    model: Col[str] = column(sa.String(200))
-    streaming: Col[str] = column(sa.String(8))
+    is_gone: Col[bool] = column(sa.Boolean, default=False)
+    language: Col[str] = column(sa.String(16), default="")
+    model: Col[str] = column(sa.String(200), default="")
+    streaming: Col[str] = column(sa.String(8), default="")
     first_seen: Col[float]
     persona: Col[str] = column(sa.String(64), default="", is_younger=True)
     reasoning: Col[str] = column(sa.String(8), default="", is_younger=True)
@@ -55,18 +59,28 @@ class ChatTopic(Row, table="topics"):
     )  # all: the bot answers every message, not mentions only
 
 
-class MembershipRow(Row, table="members"):
-    """A member: admin, operator, user, or blocked. Owners stand in the settings or here."""
+class Membership(Row, table="members"):
+    """A member: admin, operator, user, or blocked. Owners stand in the settings or here.
+
+    `expires` is None for good; `by` is who gave the role, 0 the first-run code.
+    """
 
     bot: Col[int] = column(primary_key=True)
     user: Col[int] = column(primary_key=True)
     role: Col[str] = column(sa.String(16))
-    expires: Col[float | None]
+    expires: Col[float | None] = column(default=None)
     by: Col[int]
     at: Col[float]
 
+    def is_over(self, now: float) -> bool:
+        """Return whether the membership has expired at `now` (Unix seconds)."""
+        return self.expires is not None and self.expires <= now
 
-class InvitationRow(Row, table="invites", having=(sa.UniqueConstraint("bot", "code"),)):
+
+MEMBERS = Query(Membership, order=[Membership.at, Membership.user])
+
+
+class Invitation(Row, table="invites", having=(sa.UniqueConstraint("bot", "code"),)):
     """A link that lets users in. Only the hash of its code is stored."""
 
     id: Col[int] = column(Id, primary_key=True, default=0)
@@ -75,23 +89,26 @@ class InvitationRow(Row, table="invites", having=(sa.UniqueConstraint("bot", "co
     role: Col[str] = column(sa.String(16))
     uses: Col[int] = column(sa.Integer)  # that are left
     expires: Col[float]
-    member_seconds: Col[float | None]  # how long those whom it let in may stay
+    member_seconds: Col[float | None] = column(default=None)  # how long those whom it let in may stay
     by: Col[int]
     at: Col[float]
 
 
-class AskedRow(Row, table="applications"):
+GOOD_INVITATIONS = Query(Invitation, Invitation.uses > 0, Invitation.expires > bindparam("now"))
+
+
+class Asked(Row, table="applications"):
     """A request to let a user or a group in, decided once by the admins. `subject` is the user's or chat's id."""
 
     bot: Col[int] = column(primary_key=True)
     subject: Col[int] = column(primary_key=True)
     name: Col[str] = column(sa.String(256))
-    state: Col[str] = column(sa.String(10))  # open, allowed, refused
-    by: Col[int]
+    state: Col[str] = column(sa.String(10), default="open")  # open, allowed, refused
+    by: Col[int] = column(default=0)
     at: Col[float]
 
 
-class EntryRow(Row, table="audit", having=(Index("ix_audit_at", "bot", "at"),)):
+class Entry(Row, table="audit", having=(Index("ix_audit_at", "bot", "at"),)):
     """An entry of the audit log: what an owner or an admin did. Rows are never changed, and stay when a user is
     deleted.
     """
@@ -100,6 +117,10 @@ class EntryRow(Row, table="audit", having=(Index("ix_audit_at", "bot", "at"),)):
     bot: Col[int]
     actor: Col[int]
     action: Col[str] = column(sa.String(40))
-    subject: Col[str] = column(sa.String(80))
-    details: Col[str]
+    subject: Col[str] = column(sa.String(80))  # whom or what it was about, "" for nothing
+    details: Col[Mapping[str, Any]] = column(sa.Text, load=json.loads, dump=dump_json)
     at: Col[float]
+
+
+NEWEST_ENTRIES = Query(Entry, order=[Entry.id.desc()])
+ENTRIES_BEFORE = Query(Entry, Entry.id < bindparam("before"), order=[Entry.id.desc()])

@@ -67,7 +67,7 @@ class Reservation(Row, table="reservations", having=(Index("ix_reservations_day"
     turn: Col[str] = column(sa.String(80), default="", is_younger=True)
 
 
-class AllowanceRow(Row, table="allowances"):
+class PersonalAllowance(Row, table="allowances"):
     """What one user may spend a day and a month (millionths). 0 is no limit, NULL what everybody may spend."""
 
     bot: Col[int] = column(primary_key=True)

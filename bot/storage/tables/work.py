@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import Index
 
-from bot.storage.rows import AddressCol, Col, Row, address_columns, column
+from bot.storage.rows import AddressCol, Col, Query, Row, address_columns, column, dump_json
 from bot.storage.schema import Id
 
 
@@ -83,7 +87,7 @@ class Placed(Row, table="placed", having=(Index("ix_placed_delivery", "delivery"
     delivery: Col[int] = column(Id, sa.ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
 
 
-class OperationRow(
+class Operation(
     Row,
     table="operations",
     having=(
@@ -91,18 +95,25 @@ class OperationRow(
         Index("ix_operations_open", "bot", "state"),
     ),
 ):
-    """An operation of a service that takes minutes. Its id is stored before it is first polled."""
+    """An operation of a service that takes minutes, or an action that waits for the user's approval.
+
+    `state` is asked, submitting (it is unknown whether the service has it), running, done or failed. `operation` is the
+    service's id, stored before it is first polled, `submits` how often it was submitted, `at` when the user asked.
+    """
 
     id: Col[int] = column(Id, primary_key=True, default=0)
     address: AddressCol = address_columns()
     kind: Col[str] = column(sa.String(16))
     turn: Col[str] = column(sa.String(64))
     user: Col[int]
-    request: Col[str]
-    state: Col[str] = column(sa.String(12), default="asked")  # asked, submitting, running, done, failed
+    request: Col[Mapping[str, Any]] = column(sa.Text, load=json.loads, dump=dump_json)
+    state: Col[str] = column(sa.String(12), default="asked")
     operation: Col[str] = column(sa.String(128), default="")
     submits: Col[int] = column(sa.Integer, default=0)
     at: Col[float]
+
+
+OPEN_OPERATIONS = Query(Operation, Operation.state.in_(("asked", "submitting", "running")), order=[Operation.id])
 
 
 class StoredJob(

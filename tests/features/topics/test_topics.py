@@ -14,9 +14,9 @@ from bot.conversation.topic_choice import PATIENCE
 from bot.features.topics.watch import EVERY
 from bot.runtime.bot import Bot
 from bot.sandbox.telegram.server_facade import buttons_of, find_button
-from bot.storage.repositories.knowledge.sources import EVERYONE
 from bot.storage.repositories.knowledge.topics import MOST_SAMPLES
 from bot.storage.store import Tx
+from bot.storage.tables.knowledge import EVERYONE, SAMPLES, SOURCES
 from bot.texts.catalog import say
 from tests.support.choosing import choose, labels, pressed, toasts
 from tests.support.loaded import Loaded, among
@@ -88,8 +88,8 @@ def everything(stage: Stage, chat: int = ANNA) -> list[str]:
 
 
 def read_by(tx: Tx, name: str, groups: Sequence[str]) -> None:
-    source = next(one for one in (tx.sources.read_source(id_) for id_ in (1, 2)) if one and one.name == name)
-    tx.sources.change_source(source.id, audience=groups)
+    source = next(one for one in (tx.one(SOURCES, id=id_) for id_ in (1, 2)) if one and one.name == name)
+    tx.change(source, audience=groups)
 
 
 async def test_the_topic_of_a_question_brings_its_persona_and_model_and_holds_until_another_wins_twice(
@@ -274,7 +274,7 @@ async def test_a_text_counts_once_and_a_topic_keeps_its_newest_200(stage: Stage)
         for number in range(MOST_SAMPLES + 5):
             tx.question_topics.add_sample(1, ANNA, "a", f"text {number}", f"mark {number}")
         tx.question_topics.add_sample(1, ANNA, "b", "text 9", "mark 9")
-        return tx.question_topics.list_samples(1)
+        return [(one.text, one.topic) for one in tx.all(SAMPLES, bot=1)]
 
     found = await app.store.write(add)
     assert found[0] == ("text 5", "a")

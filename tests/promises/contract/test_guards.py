@@ -19,6 +19,8 @@ from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.repositories.money.budgets import BOT, Caps
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import NEWEST_SEATS
+from bot.storage.tables.people import GOOD_INVITATIONS, Asked, Invitation
+from bot.storage.tables.work import Operation
 from bot.types import Address, Incoming, Job, Kind, Outgoing, Text, User
 
 T = TypeVar("T")
@@ -87,10 +89,16 @@ async def test_a_reservation_is_settled_once(both: list[Store]) -> None:
     assert await both[0].read(lambda tx: tx.budgets.read_spent("tokens", 42, BOT)) in (30, 60)
 
 
+def link(tx: Tx, role: Role, by: int) -> Invitation:
+    """A link for one user."""
+    now = tx.clock.time()
+    return Invitation(bot=42, code="a-hash", role=role.word, uses=1, expires=now + 60, by=by, at=now)
+
+
 async def test_an_invitation_lets_in_as_many_as_it_says(both: list[Store]) -> None:
     def enter(user: int) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            found = tx.members.find_invitation(42, "a-hash")
+            found = tx.one(GOOD_INVITATIONS, bot=42, code="a-hash", now=tx.clock.time())
             if found is not None:
                 tx.members.use_invitation(found.id)
                 tx.members.store_member(42, user, found.role, found.by)
@@ -99,7 +107,7 @@ async def test_an_invitation_lets_in_as_many_as_it_says(both: list[Store]) -> No
         return work
 
     def invite(tx: Tx) -> int:
-        return tx.members.add_invitation(42, "a-hash", Role.USER.word, 1, tx.clock.time() + 60, None, 1)
+        return tx.members.add_invitation(link(tx, Role.USER, 1)).id
 
     await both[0].write(invite)
     assert sorted(await together(both, enter(7), enter(8))) == [False, True]
@@ -122,7 +130,7 @@ async def test_cases_that_people_are_called_for_at_once_get_numbers_one_after_th
 
 
 def invited_by(user: int, role: Role) -> Callable[[Tx], int]:
-    return lambda tx: tx.members.add_invitation(42, "a-hash", role.word, 1, tx.clock.time() + 60, None, user)
+    return lambda tx: tx.members.add_invitation(link(tx, role, user)).id
 
 
 def lowering(admin: int, user: int, new: Role) -> Callable[[Tx], bool]:
@@ -205,7 +213,7 @@ async def test_one_of_two_who_know_the_first_code_owns_the_bot(both: list[Store]
 async def test_no_more_questions_wait_for_the_admins_than_may(both: list[Store]) -> None:
     def ask(user: int) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            if tx.members.count_open_requests(42) >= 1:
+            if tx.count(Asked, bot=42, state="open") >= 1:
                 return False
             tx.members.store_request(42, user, "Anna")
             return True
@@ -252,10 +260,10 @@ async def test_an_update_and_a_job_are_taken_once(both: list[Store]) -> None:
 async def test_what_is_cancelled_while_it_ends_is_one_of_both(both: list[Store]) -> None:
     def end(state: str) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            found = tx.operations.find_of_turn(42, "1")
+            found = tx.one(Operation, bot=42, turn="1")
             if found is None or found.state != "asked":
                 return False
-            tx.operations.store_end(found.id, state)
+            tx.change(found, state=state)
             return True
 
         return work

@@ -23,6 +23,7 @@ from bot.storage.repositories.prompts import read_versions
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
 from bot.storage.tables.history import Judgement, StoredMessage
+from bot.storage.tables.work import Operation
 from bot.types import Address
 
 BOT, OTHER = 42, 43
@@ -206,7 +207,7 @@ LOOKS: dict[str, Callable[[Tx], object]] = {
         tx.members.read_names(BOT, [ANNA]),
     ],
     "reminders": lambda tx: tx.jobs.list_of_chat(Address("telegram", BOT, ANNA), "reminder"),
-    "orders": lambda tx: [tx.operations.find_of_turn(BOT, whose.word) for whose in ALL],
+    "orders": lambda tx: [tx.one(Operation, bot=BOT, turn=whose.word) for whose in ALL],
     "conversations": lambda tx: [
         tx.conversations.list_conversations(Address("telegram", BOT, chat)) for chat in (ANNA, GROUP)
     ],

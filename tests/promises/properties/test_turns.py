@@ -28,13 +28,13 @@ from bot.feature import joined
 from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
-from bot.storage.repositories.knowledge.gaps import Gap
-from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
-from bot.storage.tables.history import SavedTemplate
+from bot.storage.tables.history import Fact, SavedTemplate
+from bot.storage.tables.knowledge import ADDED, Gap, KnowledgeSource, LearnedEntry
+from bot.storage.tables.people import Invitation
+from bot.storage.tables.work import Operation
 from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
 
@@ -275,7 +275,7 @@ def drawn(tx: Tx, where: Address) -> None:
         "image", "1", where, ANNA,
         {"prompt": "a cat q2", "seed": 7, "width": 1, "height": 1, "language": "en", "reply_to": 0},
     )  # fmt: skip
-    tx.operations.store_end(1, "done")
+    tx.change_all(Operation, {"state": "done"}, id=1)
 
 
 def kept(tx: Tx, where: Address) -> None:
@@ -296,14 +296,14 @@ def acts(state: str) -> Prepare:
         request = {"question": 1, "language": "en", "steps": [], "call": call, "results": "[]"}
         tx.operations.add_operation("action", "1", where, ANNA, request)
         if state != "asked":
-            tx.operations.store_end(1, state)
+            tx.change_all(Operation, {"state": state}, id=1)
 
     return prepare
 
 
 def summarised(tx: Tx, _where: Address) -> None:
     tx.memory.add_summary(1, "what was said", 2, "model")
-    tx.memory.pin_fact(1, ANNA, "a fact")
+    tx.add(Fact(conversation_id=1, user=ANNA, text="a fact", at=tx.clock.time()))
 
 
 def templated(tx: Tx, where: Address) -> None:
@@ -321,11 +321,15 @@ def applied(tx: Tx, where: Address) -> None:
 
 
 def invited(tx: Tx, where: Address) -> None:
-    tx.members.add_invitation(where.bot, "hash", "user", 1, 2_000_000_000.0, None, ANNA)
+    tx.members.add_invitation(
+        Invitation(
+            bot=where.bot, code="hash", role="user", uses=1, expires=2_000_000_000.0, by=ANNA, at=tx.clock.time()
+        )
+    )
 
 
 def has_source(tx: Tx, where: Address) -> None:
-    tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere"))
+    tx.sources.add_source(where.bot, KnowledgeSource(name="docs", kind="folder", address="/nowhere"))
 
 
 def has_gap(tx: Tx, where: Address) -> None:
@@ -333,22 +337,22 @@ def has_gap(tx: Tx, where: Address) -> None:
     gap = Gap(
         address=where,
         user=ANNA,
-        message=message,
+        message_id=message,
         question="q1 please",
         reason="refused",
         audience="owners",
         language="en",
     )
-    tx.gaps.add_gap(gap)
+    tx.add_missing(gap)
 
 
 def proposed(tx: Tx, where: Address) -> None:
-    tx.learned.add_entry(LearnedEntry(bot=where.bot, question="q1?", answer="blue", author=ANNA, audience="owners"))
+    tx.add(LearnedEntry(bot=where.bot, question="q1?", answer="blue", author=ANNA, audience="owners"))
 
 
 def taught(tx: Tx, where: Address) -> None:
     proposed(tx, where)
-    tx.learned.change_entry(1, state=ADDED)
+    tx.change_all(LearnedEntry, {"state": ADDED}, id=1)
 
 
 STALE = {"quotes": [1], "passage": 2, "old": "It is blue.", "new": "It is green."}
@@ -356,7 +360,9 @@ STALE = {"quotes": [1], "passage": 2, "old": "It is blue.", "new": "It is green.
 
 def quoted(tx: Tx, where: Address) -> None:
     """The answer 2 quotes a sentence that another one has replaced."""
-    source = tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere", audience=("everyone",)))
+    source = tx.sources.add_source(
+        where.bot, KnowledgeSource(name="docs", kind="folder", address="/nowhere", audience=("everyone",))
+    )
     for text in ("It is blue.", "It is green."):
         passage = NewPassage(place="", text=text, sentences=pack_sentences(((0, len(text)),)), sha=text.encode())
         tx.knowledge.store_article(source, Article(key="a", title="A", version=text, changed=0.0), [passage])

@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, select
 
 from bot.storage.repositories.knowledge.passages import PASSAGE, StoredPassage, stored_passage
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.knowledge import PassageRow, SourceArticle, SourceRow, Vector
+from bot.storage.tables.knowledge import KnowledgeSource, PassageRow, SourceArticle, Vector
 
 BATCH = 500  # values of one IN list
 ROW = SourceArticle.table.c[
@@ -60,7 +60,7 @@ class Articles(Repository):
         query = (
             select(PassageRow.source_id, func.count())
             .join(Vector.table, and_(Vector.sha == PassageRow.sha, Vector.model == model))
-            .where(PassageRow.source_id.in_(select(SourceRow.id).where(SourceRow.bot == bot)))
+            .where(PassageRow.source_id.in_(select(KnowledgeSource.id).where(KnowledgeSource.bot == bot)))
             .where(PassageRow.ended.is_(None))
             .group_by(PassageRow.source_id)
         )

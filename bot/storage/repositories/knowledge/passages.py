@@ -16,7 +16,7 @@ from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple
 from bot.storage.engines.prepared import Prepared, insert_or_update
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.history import StoredMessage
-from bot.storage.tables.knowledge import Generation, PassageRow, Quote, SourceArticle, SourceRow, Vector
+from bot.storage.tables.knowledge import Generation, KnowledgeSource, PassageRow, Quote, SourceArticle, Vector
 
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
 INDEXED = PassageRow.table.c["id", "source_id", "place", "text", "sha", "added", "ended"]
@@ -274,8 +274,10 @@ class Knowledge(Repository):
         embedded = exists().where(Vector.sha == PassageRow.sha, Vector.model == model)
         query = (
             select(*INDEXED)
-            .join(SourceRow.table, SourceRow.id == PassageRow.source_id)
-            .where(SourceRow.bot == bot, SourceRow.kind != VECTOR_STORE, PassageRow.ended.is_(None), ~embedded)
+            .join(KnowledgeSource.table, KnowledgeSource.id == PassageRow.source_id)
+            .where(
+                KnowledgeSource.bot == bot, KnowledgeSource.kind != VECTOR_STORE, PassageRow.ended.is_(None), ~embedded
+            )
             .order_by(PassageRow.id)
             .limit(most)
         )
@@ -289,8 +291,10 @@ class Knowledge(Repository):
         length = func.length(PassageRow.place) + func.length(PassageRow.text) + 1
         texts = (
             select(func.max(length).label("length"))
-            .join(SourceRow.table, SourceRow.id == PassageRow.source_id)
-            .where(SourceRow.bot == bot, SourceRow.kind != VECTOR_STORE, PassageRow.ended.is_(None), ~embedded)
+            .join(KnowledgeSource.table, KnowledgeSource.id == PassageRow.source_id)
+            .where(
+                KnowledgeSource.bot == bot, KnowledgeSource.kind != VECTOR_STORE, PassageRow.ended.is_(None), ~embedded
+            )
             .group_by(PassageRow.sha)
             .subquery()
         )

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, cast, func, select, update
 
 from bot.storage.repositories.mapping import Repository, address, made
 from bot.storage.tables.history import Conversation, StoredMessage
-from bot.storage.tables.knowledge import PassageRow, Quote, SourceArticle, SourceRow
+from bot.storage.tables.knowledge import KnowledgeSource, PassageRow, Quote, SourceArticle
 from bot.types import Address
 
 GONE, ASKED, DONE, LEFT = "gone", "asked", "told", "left"  # states of `stale`
@@ -91,8 +91,8 @@ class Quotes(Repository):
         query = (
             select(func.count(Quote.message_id.distinct()))
             .join(PassageRow.table, PassageRow.id == Quote.passage_id)
-            .join(SourceRow.table, SourceRow.id == PassageRow.source_id)
-            .where(SourceRow.bot == bot, PassageRow.ended.is_not(None), Quote.stale != "")
+            .join(KnowledgeSource.table, KnowledgeSource.id == PassageRow.source_id)
+            .where(KnowledgeSource.bot == bot, PassageRow.ended.is_not(None), Quote.stale != "")
         )
         return int(self.connection.scalar(query) or 0)
 
