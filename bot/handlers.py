@@ -302,7 +302,7 @@ class _Method:
                 tx.buttons.expire_button(turn.action.key)
             return result, where, tx.queue
 
-        writer = self.feature.directory if self.options.get("changes_members") else self.feature.store
+        writer: Writer = self.feature.directory if self.options.get("changes_members") else self.feature.store
         result, where, left = await writer.write(end)
         if left.has_jobs:
             self.feature.wake_jobs()
@@ -319,8 +319,7 @@ class _Method:
             await reply.acknowledge(getattr(outcome, "toast", ""))
         if isinstance(result, After) and (waits := result.do()) is not None:
             await waits
-        ended: Result = result
-        return ended
+        return result
 
     def _read(self, action: ButtonPress | None) -> dict[str, Any]:
         """The arguments of the method, out of what a button or question was given. Raises `ValidationError`."""

@@ -109,7 +109,7 @@ def end_turn(tx: Tx, incoming: Incoming, outcome: Outcome) -> Incoming:
     """End a turn in this transaction. Returns it with the address that the answer goes to."""
     match outcome:
         case Page():
-            finish_page(tx, incoming, Page(outcome.text, outcome.rows), *outcome.more, back=outcome.back)
+            _finish_page(tx, incoming, outcome)
         case Ask():
             finish_asking(tx, incoming, outcome.action, outcome.text, **outcome.payload)
         case Answer():
@@ -154,8 +154,8 @@ def finish_turn(
     tx.inbox.mark_done(incoming.ids)
 
 
-def finish_page(tx: Tx, incoming: Incoming, page: Page, *more: Outgoing | str, back: bool = True) -> None:
-    """End the turn with a page of the settings panel; `back` adds the button to the overview. `more` are sent after it.
+def _finish_page(tx: Tx, incoming: Incoming, page: Page) -> None:
+    """End the turn with a page of the settings panel.
 
     A press on the panel changes the panel itself. A command opens a new panel; the old panel loses its buttons and
     says where the new one is.
@@ -166,8 +166,8 @@ def finish_page(tx: Tx, incoming: Incoming, page: Page, *more: Outgoing | str, b
         moved = f"{incoming.id}.moved"
         tx.outbox.claim_messages(moved, where, open_panel.ids)
         tx.outbox.add_answer(moved, where, Outgoing(say(incoming.language, "panel.moved"), plain=True))
-    rows = [*page.rows, [Choice(say(incoming.language, "panel.back"), "settings")]] if back else page.rows
-    finish_turn(tx, incoming, Outgoing(page.text, plain=True, of=of), *more, choices=rows, over=True)
+    rows = [*page.rows, [Choice(say(incoming.language, "panel.back"), "settings")]] if page.back else page.rows
+    finish_turn(tx, incoming, Outgoing(page.text, plain=True, of=of), *page.more, choices=rows, over=True)
 
 
 def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload: Any) -> None:

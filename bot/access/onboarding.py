@@ -120,7 +120,7 @@ class Onboarding(Feature):
             return await self._turn_away(incoming, reply)
         await reply.acknowledge()
         # Two bots that answer each other would never stop.
-        is_called = decision is Decision.NOT_HERE and _is_call(incoming) and bool(self.admins())
+        is_called = decision is Decision.NOT_HERE and _is_call(incoming) and self.admins()
         return (lambda tx: self._refuse_group(tx, incoming)) if is_called else None
 
     async def _turn_away(self, incoming: Incoming, reply: Reply) -> Callable[[Tx], Outcome] | None:

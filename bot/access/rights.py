@@ -62,11 +62,8 @@ class Rights:
 
     # --- a role changes -----------------------------------------------------------------------------------------------
 
-    def change_role(self, tx: Tx, incoming: Incoming, user: int, new: Role) -> Sequence[Address]:
-        """Let the sender, an admin, give `user` a role; `STRANGER` removes the membership.
-
-        Returns the chats of the owners for whom a message was stored. Raises `NotAllowed`.
-        """
+    def change_role(self, tx: Tx, incoming: Incoming, user: int, new: Role) -> None:
+        """Let the sender, an admin, give `user` a role; `STRANGER` removes the membership. Raises `NotAllowed`."""
         where, admin = incoming.address, incoming.user.id
         now = stored_access(self.access, tx, where.bot)
         had = now.role(Actor(user, private=True))
@@ -76,8 +73,7 @@ class Rights:
         tx.members.decide_request(where.bot, user, "refused" if new is Role.BLOCKED else "allowed", admin)
         tx.audit.add_entry(where.bot, admin, "role", user, role=new.word, **_ended(links))
         if links or new < had > Role.USER:
-            return self._tell_owners(tx, incoming.id, where, user, "rights.lowered", links, by=admin)
-        return ()
+            self._tell_owners(tx, incoming.id, where, user, "rights.lowered", links, by=admin)
 
     def set_role(self, tx: Tx, bot: int, user: int, new: Role, by: int, expires: float | None = None) -> int:
         """Store the role of a member, and revoke what only a higher role allowed.
