@@ -35,7 +35,7 @@ from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Permission
 
 F = TypeVar("F", bound=Callable[..., Any])
-MARK = "_handles"
+MARK = "govorun_handles"
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def check_feature(feature: Any) -> None:
     """Raise `ConfigError` unless this is a class of a feature with a handler."""
     if not inspect.isclass(feature) or not hasattr(feature, "feature"):
         raise ConfigError(f"App.add_feature: a class of govorun.handlers.Feature is expected, and not {shown(feature)}")
-    if not any(hasattr(one, "_handles") for one in vars(feature).values()):
+    if not any(hasattr(one, "govorun_handles") for one in vars(feature).values()):
         raise ConfigError(f"App.add_feature: {shown(feature)} has no method with @command, @press, @awaited or another")
 
 

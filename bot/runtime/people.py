@@ -56,33 +56,10 @@ def people_features(
     withdraw: Callable[[Operation], Awaitable[None]],
 ) -> Sequence[Handlers]:
     """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
-    settings, store, people, currency = given.settings, given.store, ground.people, given.settings.currency
+    store, people, currency = given.store, ground.people, given.settings.currency
     people.joining.wake_jobs = ground.wake_jobs
-    titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered
-    titles |= {option.name: option.title for option in given.models.routing.options}
     return [
-        UsageReport(
-            store=store,
-            access=people.access,
-            budget=people.budget,
-            currency=currency,
-            titles=titles,
-            instances=instances(settings),
-        ).feature(),
-        Allowances(
-            store=store,
-            access=people.access,
-            directory=people.directory,
-            budget=people.budget,
-            currency=currency,
-        ).feature(),
-        WhoAmI(
-            store=store,
-            access=people.access,
-            budget=people.budget,
-            currency=currency,
-            models=[option.title for option in given.models.routing.options],
-        ).feature(),
+        *_spending_features(given, people),
         Privacy(
             store=store,
             transport=ground.transport,
@@ -109,5 +86,36 @@ def people_features(
         ).feature(),
         Broadcast(
             store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
+        ).feature(),
+    ]
+
+
+def _spending_features(given: Given, people: People) -> Sequence[Handlers]:
+    """Features about what people spend."""
+    settings, store, currency = given.settings, given.store, given.settings.currency
+    titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered
+    titles |= {option.name: option.title for option in given.models.routing.options}
+    return [
+        UsageReport(
+            store=store,
+            access=people.access,
+            budget=people.budget,
+            currency=currency,
+            titles=titles,
+            instances=instances(settings),
+        ).feature(),
+        Allowances(
+            store=store,
+            access=people.access,
+            directory=people.directory,
+            budget=people.budget,
+            currency=currency,
+        ).feature(),
+        WhoAmI(
+            store=store,
+            access=people.access,
+            budget=people.budget,
+            currency=currency,
+            models=[option.title for option in given.models.routing.options],
         ).feature(),
     ]

@@ -36,7 +36,7 @@ from bot.storage.repositories.evaluation import Evaluations
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Backlog, Inbox
-from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.jobs import Jobs, Operations
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.gates import Gates
@@ -48,7 +48,6 @@ from bot.storage.repositories.members import AuditLog, Members
 from bot.storage.repositories.messages import Messages
 from bot.storage.repositories.money.budgets import Budgets
 from bot.storage.repositories.money.ledger import Ledger
-from bot.storage.repositories.operations import Operations
 from bot.storage.repositories.outbox import Outbox
 from bot.storage.repositories.personal_data import PersonalData
 from bot.storage.repositories.program.keys import ProgramKeys

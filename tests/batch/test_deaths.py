@@ -19,6 +19,7 @@ import pytest
 
 from bot.batch.runner import CONCURRENCY, LEASE, BatchRunner
 from bot.cli import batch
+from bot.cli.terminal import find_run
 from bot.storage.store import Store, Tx
 from tests.batch.test_runs import BOT, World, world
 
@@ -76,7 +77,7 @@ async def test_p34_a_death_at_any_write_loses_no_answer_and_pays_at_most_what_wa
     deaths = 0
     for point in count(1, STEP):
         number = await batch.begin(world.workspace, path, "", mode, {}, Decimal(0))
-        run, before = await batch.find_run(world.workspace, number), len(world.asked(endpoint))
+        run, before = await find_run(world.workspace, number), len(world.asked(endpoint))
         mortal = cast("Store", MortalStore(world.store, point, after_commit=after_commit))
         dead = False
         try:
@@ -85,7 +86,7 @@ async def test_p34_a_death_at_any_write_loses_no_answer_and_pays_at_most_what_wa
             dead, deaths = True, deaths + 1
         await world.store.clock.sleep(LEASE + 1)
         assert await BatchRunner(store=world.store, model=model, later=later).work(run)
-        assert (await batch.find_run(world.workspace, number)).state == "done"
+        assert (await find_run(world.workspace, number)).state == "done"
         rows = await world.rows(number)
         assert [row["question"] in row["answer"] for row in rows] == [True] * len(QUESTIONS)
         paid = Counter(world.asked(endpoint)[before:])
@@ -101,7 +102,7 @@ async def test_p34_a_death_at_any_write_loses_no_answer_and_pays_at_most_what_wa
 async def test_two_processes_do_not_work_on_one_run(world: World) -> None:
     path = world.file(*({"question": text} for text in QUESTIONS))
     number = await batch.begin(world.workspace, path, "", "sync", {}, Decimal(0))
-    run, model = await batch.find_run(world.workspace, number), world.service.text()
+    run, model = await find_run(world.workspace, number), world.service.text()
     one, other = (BatchRunner(store=world.store, model=model).work(run) for _ in range(2))
     assert sorted(await asyncio.gather(one, other)) == [False, True]
     assert sorted(world.asked()) == sorted(QUESTIONS)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bot.cli import batch
+from bot.cli.terminal import find_run
 from bot.config.settings import Settings
 from bot.errors import BadInput, LimitReached
 from bot.http.client import Http
@@ -66,7 +67,7 @@ class World:
             await batch.go_on(self.workspace, number)
 
     async def run(self, number: int = 1) -> BatchRun:
-        return await batch.find_run(self.workspace, number)
+        return await find_run(self.workspace, number)
 
     async def rows(self, number: int = 1) -> list[dict[str, Any]]:
         to = self.folder / f"answers-{len(list(self.folder.iterdir()))}.jsonl"

@@ -225,8 +225,17 @@ class KnowledgeJobs(Feature):
         report, name = result.report, source.name
         if result.failed:
             return say(language, "kb.failed", name=name, reason=failure_text(language, result.failed)), []
-        counts = {one: getattr(report, one) for one in ("new", "unchanged", "gone", "added", "ended")}
-        lines = [say(language, "kb.report", name=name, **counts)]
+        told = say(
+            language,
+            "kb.report",
+            name=name,
+            new=report.new,
+            unchanged=report.unchanged,
+            gone=report.gone,
+            added=report.added,
+            ended=report.ended,
+        )
+        lines = [told]
         if report.equal:
             lines.append(say(language, "kb.equal", count=report.equal))
         shown = report.troubles[:SHOWN_TROUBLES]
