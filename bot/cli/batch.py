@@ -124,10 +124,10 @@ async def retry_run(
 ) -> None:
     """Ask once more what has failed, was refused, or is missing."""
     from bot.batch.vendor_runner import least_cost
-    from bot.storage.tables.batch import OPEN, UNFINISHED, BatchRun
+    from bot.storage.tables.batch import UNFINISHED
 
     run = await find_run(work, number)
-    if run.state in OPEN:
+    if run.is_open:
         raise BadInput(f"run {number} has not ended yet")
     # Missing is what has no end, such as a row that the service has left out of its result.
     states = UNFINISHED if missing else ("failed", "refused", *UNFINISHED)
@@ -143,7 +143,7 @@ async def retry_run(
         if count:
             held = _reserve(work, tx, number, max(run.estimate * count // max(run.requests, 1), least))
             tx.vendor_runs.begin_attempt(number)
-            tx.change_all(BatchRun, {"state": "running", "reason": "", "told": False, "held": held}, id=number)
+            tx.change(run, state="running", reason="", told=False, held=held)
         return count
 
     work.say(f"{await work.store.write(again):,} requests are asked again.")
@@ -154,10 +154,9 @@ async def retry_run(
 async def cancel_run(work: Workspace, number: Number) -> None:
     """End a run; what is answered stays."""
     from bot.batch.runner import close_run
-    from bot.storage.tables.batch import OPEN
 
     run = await find_run(work, number)
-    if run.state not in OPEN:
+    if not run.is_open:
         raise BadInput(f"run {number} has ended already: {run.state}")
     if run.mode == "batch":
         await _cancel_at_service(work, run)
@@ -168,10 +167,8 @@ async def cancel_run(work: Workspace, number: Number) -> None:
 @command(app, "forget", yes=TO_PRICES)
 async def forget_run(work: Workspace, number: Number) -> None:
     """Delete a run with its requests and answers."""
-    from bot.storage.tables.batch import OPEN
-
     run = await find_run(work, number)
-    if run.state in OPEN:
+    if run.is_open:
         raise BadInput(f"run {number} has not ended yet: govorun batch cancel {number}")
     if work.agree(f"Delete run {number} with its answers?"):
         await _clean(work, run)
@@ -426,7 +423,7 @@ def _watch(work: Workspace, run: BatchRun) -> Callable[[], None]:
 
 async def show(work: Workspace, number: int) -> None:
     """Print the state of a run."""
-    from bot.storage.tables.batch import OPEN, UNFINISHED, BatchRequest, VendorStep
+    from bot.storage.tables.batch import UNFINISHED, BatchRequest, VendorStep
 
     run = await find_run(work, number)
 
@@ -437,7 +434,7 @@ async def show(work: Workspace, number: int) -> None:
     counts, truncated, (usage, cost), step = await work.store.read(read)
     if truncated:
         counts |= {"answered": counts["answered"] - truncated, "truncated": truncated}
-    if run.state not in OPEN:
+    if not run.is_open:
         counts["missing"] = sum(counts.pop(state, 0) for state in UNFINISHED)
     done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()) if count) or "nothing asked"
     spent = f"{usage.total:,} tokens, {work.format_price(cost)}"
@@ -462,11 +459,7 @@ async def _cancel_at_service(work: Workspace, run: BatchRun) -> None:
     from bot.batch.vendor_runner import book_minimum, least_cost
     from bot.storage.tables.batch import VendorStep
 
-    def cancel(tx: Tx) -> None:
-        tx.change(run, state="canceled")  # first: who works on it ends before the next call
-        tx.change_all(VendorStep, {"state": "canceled"}, run=run.id)
-
-    await work.store.write(cancel)
+    await work.store.write(lambda tx: tx.vendor_runs.cancel(run))  # first: who works on it ends before the next call
     step = await work.store.read(lambda tx: tx.one(VendorStep, run=run.id))
     if step is None or not step.dataset:
         return

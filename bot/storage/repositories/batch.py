@@ -153,6 +153,11 @@ class VendorRuns(Batches):
         if (step := self.one(VendorStep, run=run)) is not None:
             self.put(VendorStep(run=run, token=step.token, attempt=step.attempt + 1, cost=step.cost))
 
+    def cancel(self, run: BatchRun) -> None:
+        """Note that a run is canceled, here and at the service."""
+        self.change(run, state="canceled")
+        self.change_all(VendorStep, {"state": "canceled"}, run=run.id)
+
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def page_unanswered(self, run: int, after: int) -> Sequence[BatchRequest]:

@@ -49,6 +49,11 @@ class BatchRun(Row, table="batch_runs", having=(Index("ix_batch_runs_open", "bot
     ended: Col[float] = column(default=0.0)
     told: Col[bool] = column(default=False)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has not ended."""
+        return self.state in OPEN
+
 
 NEWEST_RUN = Query(BatchRun, order=[BatchRun.id.desc()])
 
