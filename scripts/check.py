@@ -87,7 +87,9 @@ def migrations() -> int:
 
 
 def _migrations(url: str, database: str) -> int:
-    return run(f"migrations on {database}", *tool("alembic", "upgrade", "head"), DATABASE_URL=url) or run(
+    """Make a database as a start does, then compare what alembic's steps say with the tables."""
+    start = "import asyncio; from bot.storage.maintenance import migrations; asyncio.run(migrations.upgrade({url!r}))"
+    return run(f"migrations on {database}", sys.executable, "-c", start.format(url=url)) or run(
         f"they match the tables on {database}", *tool("alembic", "check"), DATABASE_URL=url
     )
 
