@@ -16,7 +16,7 @@ only where it waits for a slow or paid service; it returns how the turn ends, or
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, auto
 from functools import partial
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bot.errors import ProgramError
 from bot.extension.arguments import model_of
 from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.outbox import Effect, Outcome, Page, Writer, end_question, end_turn, finish, finish_turn
@@ -165,7 +166,8 @@ def section(
 
 def job(*kinds: str) -> Callable[[F], F]:
     """Do jobs of these kinds in a transaction, `(tx, job) -> Again | None`; its answers in the outbox are delivered.
-    A job that was cancelled or moved meanwhile is left alone.
+    A job that was cancelled or moved meanwhile is left alone. To come back it returns `Again`: a job of its own kind
+    and key, added by itself, would be deleted with it.
 
     A function `async (job)` does all that itself, and deletes the job.
     """
@@ -260,20 +262,22 @@ class _Method:
             do_itself: Callable[[Job], Awaitable[None]] = self.run
             return do_itself
 
-        def run(tx: Tx, due: Job) -> Sequence[Address]:
+        def run(tx: Tx, due: Job) -> Queue:
             now = tx.jobs.find_job(due.address.bot, due.kind, due.key)
             if now is None or now.due != due.due:  # cancelled, or done already
-                return ()
+                return tx.queue
             again = self.run(tx, now)
+            self._insist(deliver=tx.queue.answered)
             if isinstance(again, Again):
                 tx.jobs.reschedule(due, again.due)
             else:
                 tx.jobs.delete_done(due)
-            return list(tx.queue.answered)
+            return tx.queue
 
         async def do(due: Job) -> None:
-            if chats := await self.feature.store.write(lambda tx: run(tx, due)):
-                self.feature.deliver(due.key, chats)
+            left = await self.feature.store.write(lambda tx: run(tx, due))
+            if left.answered:
+                self.feature.deliver(due.key, list(left.answered))
 
         return do
 
@@ -300,13 +304,14 @@ class _Method:
                 where = end_turn(tx, turn, outcome)
             if turn.action is not None and self.options.get("once"):
                 tx.buttons.expire_button(turn.action.key)
+            self._insist(wake_jobs=tx.queue.has_jobs, deliver=_others(tx.queue, turn, where))
             return result, where, tx.queue
 
         writer: Writer = self.feature.directory if self.options.get("changes_members") else self.feature.store
         result, where, left = await writer.write(end)
         if left.has_jobs:
             self.feature.wake_jobs()
-        if others := [one for one in left.answered if one not in (turn.address, where.address)]:
+        if others := _others(left, turn, where):
             self.feature.deliver("", others)
         outcome = result.outcome if isinstance(result, After) else result
         if isinstance(outcome, Question):
@@ -321,6 +326,12 @@ class _Method:
             await waits
         return result
 
+    def _insist(self, **needed: object) -> None:
+        """Raise `ProgramError`, so that nothing is committed, if the feature lacks what has to follow the commit."""
+        for name, is_needed in needed.items():
+            if is_needed and not hasattr(self.feature, name):
+                raise ProgramError(f"{self.run.__qualname__}: {type(self.feature).__name__} needs a field {name}")
+
     def _read(self, action: ButtonPress | None) -> dict[str, Any]:
         """The arguments of the method, out of what a button or question was given. Raises `ValidationError`."""
         if self._arguments is None:
@@ -330,3 +341,8 @@ class _Method:
             return {}
         read = self._arguments.model_validate({name: one for name, one in action.payload.items() if name in names})
         return {name: getattr(read, name) for name in names}
+
+
+def _others(left: Queue, turn: Turn, where: Incoming) -> list[Address]:
+    """The chats with answers of a turn, except for its own."""
+    return [one for one in left.answered if one not in (turn.address, where.address)]

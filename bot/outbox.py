@@ -45,7 +45,7 @@ class Choice:
     dangerous: bool = False  # the messenger shows it in red
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(slots=True, init=False)
 class Answer:
     """The turn ends with these answers; `choices` are the buttons below the first one, one or a row of them a line.
 
@@ -67,9 +67,8 @@ class Answer:
         is_notice: bool = False,
         toast: str = "",
     ) -> None:
-        values = {"answers": answers, "choices": choices, "over": over, "is_notice": is_notice, "toast": toast}
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        self.answers, self.choices, self.over = answers, choices, over
+        self.is_notice, self.toast = is_notice, toast
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Page:
     toast: str = ""
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(slots=True, init=False)
 class Ask:
     """The turn ends with a question that the user answers in words: the handler `awaited(action)` gets the `payload`.
 
@@ -97,8 +96,7 @@ class Ask:
     payload: Mapping[str, Any]
 
     def __init__(self, action: str, text: str, **payload: Any) -> None:
-        for name, value in {"action": action, "text": text, "payload": payload}.items():
-            object.__setattr__(self, name, value)
+        self.action, self.text, self.payload = action, text, payload
 
 
 Outcome = Answer | Page | Ask | Outgoing | str | None

@@ -157,8 +157,17 @@ class Allowances(Feature):
         whose = say(language, "allowance.personal" if own else "allowance.everybody")
         day, month = (_cap(language, cap, self.currency) for cap in (caps.user, caps.user_month))
         name = tx.members.read_names(bot, [user]).get(user, "-")
-        spent = {"today": today, "this_month": this_month}
-        return say(language, "allowance.card", name=name, id=user, day=day, month=month, whose=whose, **spent)
+        return say(
+            language,
+            "allowance.card",
+            name=name,
+            id=user,
+            day=day,
+            month=month,
+            whose=whose,
+            today=today,
+            this_month=this_month,
+        )
 
     @press("allowance.change", requires=Permission.MANAGE)
     def ask_change(self, _tx: Tx, turn: Turn, whom: int) -> Ask:

@@ -55,7 +55,7 @@ class AnswerCost:
         return replace(context, reservation=self.budget.reserve_answer(tx, incoming, tokens, price, context.language))
 
     def _search_price(self, tx: Tx, context: TurnContext, option: ModelOption) -> int:
-        """The price, in millionths, of searching the documents before the model is asked: a reservation of its own."""
+        """Return the price (millionths) of the search in documents before the model, which is reserved apart."""
         if not context.has_documents or self.documents is None or not self.budget.confirm:
             return 0
         return self.documents.embedding_price(tx, context.conversation, option.model.profile.window)

@@ -69,8 +69,8 @@ class Escalated(TakenOver):
 
 @dataclass(frozen=True, slots=True)
 class Desk(Seating):
-    """The cases of one bot. `served` are the keys of the conversations in which people answer, as far as this process
-    has heard: no more than a hint, the database decides. A programmer's `rules` are asked after those of the file;
+    """Changes the cases of one bot. `served` are the keys of the conversations in which people answer, as far as this
+    process has heard: no more than a hint, the database decides. A programmer's `rules` are asked after the file's.
     `at_call` and `at_close` are the jobs that follow when a person is called, and when a case is closed.
     """
 

@@ -68,7 +68,7 @@ class QueueNotice(Feature):
         self.tasks.create_task(self._tell(incoming))
 
     def empty(self, address: Address) -> None:
-        """No message waits in a conversation any more: delete its notice."""
+        """Delete the notice of a conversation in which no message waits any more."""
         if notice := self._notices.pop(address.key, ""):
             self.tasks.create_task(self._remove(address, notice))
 

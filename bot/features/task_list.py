@@ -33,7 +33,7 @@ Withdraw = Callable[[Operation], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """A line of the list: an operation or a reminder. `key` is its turn, or the key of its job.
+    """A line of what /jobs lists: an operation (`key` is its turn) or a reminder (`key` is that of its job).
 
     `text` is the line, `name` what the button that cancels it says.
     """

@@ -19,7 +19,6 @@ from bot.billing.pricing import PriceList
 from bot.billing.usage import UsageReport
 from bot.billing.who_am_i import WhoAmI
 from bot.feature import Handlers
-from bot.features.broadcast import Broadcast
 from bot.features.privacy import MorePersonalData, Privacy
 from bot.ports import Transport
 from bot.prompts.library import Library
@@ -83,9 +82,6 @@ def people_features(
         ).feature(),
         AuditReport(
             store=store, access=people.access, in_words={"allowance": partial(allowances.audited, currency)}
-        ).feature(),
-        Broadcast(
-            store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
         ).feature(),
     ]
 

@@ -39,6 +39,7 @@ from bot.dispatch.throttle import Throttle, TurnAway
 from bot.dispatch.whispers import Whispers
 from bot.feature import Handlers, joined
 from bot.features import web_search
+from bot.features.broadcast import Broadcast
 from bot.features.deferred_answers import KIND as LATER
 from bot.features.feedback import Feedback
 from bot.features.personas import Personas
@@ -103,10 +104,10 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     # the commands of all: in this order.
     desk, custom = desk_parts(given, ground, assistant), custom_parts(given, ground)
     running = running_bot(given, ground, custom.answers.with_buttons)
-    own = [*_features(given, ground, answering), *desk.features, notice.feature()]
     core = core_of(given, ground, assistant)
-    own_features = [feature.of(core).feature() for feature in given.added.handlers.features]
-    added = [*custom.features, *own_features, own_jobs(given, ground, running)]
+    own = [*_features(given, ground, answering, core), *desk.features, notice.feature()]
+    theirs = (feature.of(core).feature() for feature in given.added.handlers.features)
+    added = [*custom.features, *theirs, own_jobs(given, ground, running)]
     features = offered(own, added, partial(_settings_panel, given, ground), given.added.handlers)
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
@@ -406,9 +407,9 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
         yield from web_search.tools(searcher, ground.people.meter)
 
 
-def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Handlers]:
+def _features(given: Given, ground: Ground, answering: Answering, core: Core) -> Sequence[Handlers]:
     """Every feature of the bot, in the order of the menu. A new feature needs one line here, and nothing else."""
-    settings, store, models, library = given.settings, given.store, given.models, ground.library
+    settings, store, models = given.settings, given.store, given.models
     assistant, people = answering.assistant, ground.people
     searcher = models.studio.search() if "search" in settings.tools else None
     helper = HelperModel(store=store, model=models.helper, budget=people.budget)
@@ -424,18 +425,16 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Ha
             preview=assistant.turn_start.preview,
             withdrawn=assistant.turn_start.withdrawn,
         ).feature(),
-        Personas(store=store, assistant=assistant, library=library).feature(),
-        Templates(store=store, assistant=assistant, library=library).feature(),
-        UserTemplates(store=store, assistant=assistant).feature(),
+        *(kind.of(core).feature() for kind in (Personas, Templates, UserTemplates)),
         deferred.feature(),
         orders.feature(),
         answering.voice.feature(),
         WebSearch(store=store, searcher=searcher, meter=people.meter).feature(),
-        PriceConfirmation(store=store, assistant=assistant).feature(),
-        ToolApproval(assistant=assistant).feature(),
+        *(kind.of(core).feature() for kind in (PriceConfirmation, ToolApproval)),
         answering.reminders.feature(),
         Feedback(store=store, dislikes=dislikes(ground.knowledge, people.access)).feature(),
         *people_features(given, ground, assistant.writer.leave, orders.leave),
+        Broadcast.of(core).feature(),
         *knowledge_features(given, ground, assistant),
         *topic_features(given, ground, assistant),
         *evaluation_features(given, ground),

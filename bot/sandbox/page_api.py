@@ -372,7 +372,10 @@ def _sse(event: Json) -> bytes:
 
 
 def _texts(body: Json) -> dict[str, list[str]]:
-    """The bot's texts with these `keys`, in all languages, up to their first place for a value. Raises `ValueError`."""
+    """Return the texts with the `keys` of a request, in all languages, each up to its first place for a value.
+
+    Raises `ValueError` for a key that the catalog lacks.
+    """
     keys = body.get("keys")
     if not isinstance(keys, list) or not all(key in LANGUAGES["en"] for key in keys):
         raise ValueError("keys must be a list of the bot's texts")

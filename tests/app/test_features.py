@@ -89,6 +89,20 @@ class Shop(Feature):
         return None
 
 
+@SHOP.add_feature
+@dataclass(slots=True, kw_only=True)
+class Careless(Feature):
+    """Lacks what has to follow its transactions."""
+
+    store: Store
+
+    @command("/careless")
+    def order(self, tx: Tx, turn: Turn) -> Result:
+        tx.add(Lamp(user=turn.user.id, name="forgotten"))
+        tx.jobs.add_job(Job("lamp.count", turn.id, turn.address))
+        return "Ordered"
+
+
 @pytest.fixture
 def bot_app() -> App:
     return SHOP
@@ -102,6 +116,13 @@ async def test_what_a_command_writes_and_says_is_one_transaction(tg: Tg) -> None
     await anna.say("/stock")
     await tg.until(lambda: [one for one in anna.said() if one.text == "Counted"] or None)
     assert "1 ordered" in [one.text for one in anna.said()]
+
+
+async def test_a_feature_without_what_has_to_follow_the_commit_commits_nothing(tg: Tg) -> None:
+    anna = tg.user("Anna")
+    assert "Ordered" not in (await anna.say("/careless")).text
+    await anna.say("/stock")
+    assert "0 ordered" in [one.text for one in anna.said()]
 
 
 async def test_a_button_gives_its_arguments_and_works_once(tg: Tg) -> None:

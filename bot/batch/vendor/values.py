@@ -15,7 +15,6 @@ REQUESTS, PAIRS = "TextToTextGenerationRequest", "TextToTextGeneration"
 PICTURES = "ImageTextToTextGenerationRequest"
 MULTICLASS, MULTILABEL = "TextClassificationMulticlass", "TextClassificationMultilabel"
 EMBEDDING_PAIRS, EMBEDDING_TRIPLETS = "TextEmbeddingsPair", "TextEmbeddingsTriplet"
-TASK_TYPES = (REQUESTS, PAIRS, PICTURES, MULTICLASS, MULTILABEL, EMBEDDING_PAIRS, EMBEDDING_TRIPLETS)
 UNKNOWN = "unknown"
 MOST_DATASETS = 100
 LARGEST_DATASET = 5 << 30  # bytes

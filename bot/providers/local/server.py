@@ -127,7 +127,7 @@ class LocalServer:
             yield piece
 
     async def close(self) -> None:
-        """Stop the child process, if it runs."""
+        """Stop the child process of the model, if it runs."""
         process, self._process, self._api = self._process, None, None
         if process is None:
             return

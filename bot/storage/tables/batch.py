@@ -117,7 +117,7 @@ class VendorStep(Row, table="batch_vendor_runs"):
 
     @property
     def name(self) -> str:
-        """The name of its dataset at the service."""
+        """The name under which the service keeps the dataset of the run."""
         return f"govorun-{self.token}-{self.attempt}"
 
 

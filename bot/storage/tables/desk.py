@@ -172,7 +172,6 @@ class Relay(
 
 
 RELAYS = Query(Relay, order=[Relay.id])
-NEWEST_RELAY = Query(Relay, order=[Relay.at.desc()])
 
 
 class Event(

@@ -296,8 +296,9 @@ def _schema(value: Any) -> Json:
 
 
 def _any_object(form: Fields, messages: Messages) -> Json | None:
-    """The schema for an answer that may be any JSON object: the first schema that stands in the messages, where clients
-    write it, else an object with a text. None if the request asks for no object.
+    """Return the schema of an answer that may be any JSON object; None if the request asks for no object.
+
+    Clients write a schema into the messages: the first one counts, else it is an object with a text.
     """
     if form.get("type") != "json_object" and not get(form, "jsonObject"):
         return None
