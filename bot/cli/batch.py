@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.terminal import command, find_run, format_time
+from bot.cli.terminal import command, format_time
 from bot.errors import BadInput, ModelDenied, ModelError
 
 if TYPE_CHECKING:
@@ -450,6 +450,15 @@ async def show(work: Workspace, number: int) -> None:
         work.say(f"  govorun batch status {number} --watch goes on with it")
     elif counts.get("answered") or truncated:
         work.say(f"  govorun batch fetch {number} --to FILE writes the answers")
+
+
+async def find_run(work: Workspace, number: int) -> BatchRun:
+    """Return a run. Raises `BadInput` if there is none with this number."""
+    from bot.storage.tables.batch import BatchRun
+
+    if run := await work.store.read(lambda tx: tx.one(BatchRun, bot=work.bot, id=number)):
+        return run
+    raise BadInput(f"there is no run {number}: govorun batch list")
 
 
 async def _cancel_at_service(work: Workspace, run: BatchRun) -> None:

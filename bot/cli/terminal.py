@@ -12,10 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bot.errors import BadInput
-from bot.runtime.opening import Workspace
-from bot.storage.tables.batch import BatchRun
-
 if TYPE_CHECKING:
     from bot.config.settings import Settings
     from bot.ports import Agree
@@ -96,13 +92,3 @@ def count(number: int, what: str) -> str:
 def format_time(at: float) -> str:
     """Return a time (Unix seconds) as a date with hours and minutes."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-async def find_run(work: Workspace, number: int) -> BatchRun:
-    """Return a run. Raises `BadInput` if there is none with this number."""
-    from bot.storage.tables.batch import BatchRun
-
-    run = await work.store.read(lambda tx: tx.one(BatchRun, bot=work.bot, id=number))
-    if run is None:
-        raise BadInput(f"there is no run {number}: govorun batch list")
-    return run

@@ -19,7 +19,7 @@ import pytest
 
 from bot.batch.runner import CONCURRENCY, LEASE, BatchRunner
 from bot.cli import batch
-from bot.cli.terminal import find_run
+from bot.cli.batch import find_run
 from bot.storage.store import Store, Tx
 from tests.batch.test_runs import BOT, World, world
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bot.cli import batch
-from bot.cli.terminal import find_run
+from bot.cli.batch import find_run
 from bot.config.settings import Settings
 from bot.errors import BadInput, LimitReached
 from bot.http.client import Http
