@@ -171,7 +171,7 @@ def _finish_page(tx: Tx, incoming: Incoming, page: Page) -> None:
 def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload: Any) -> None:
     """End the turn with a question that the user answers in words, below it a button that cancels it.
 
-    The handler `awaited` of the `action` (`handlers.py`) gets the answer, and the `payload`. `answers_question` says
+    The handler `awaited` of the `action` (`feature.py`) gets the answer, and the `payload`. `answers_question` says
     which message is the answer; all others are ordinary messages. With
     `takes_questions=True` in the payload the answer may have a question mark.
     """

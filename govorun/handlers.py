@@ -8,7 +8,7 @@ from govorun import load
 load()
 
 from bot.conversation.assistant import Assistant  # noqa: E402
-from bot.handlers import (  # noqa: E402
+from bot.feature import (  # noqa: E402
     ENDED,
     NOT_MINE,
     Again,

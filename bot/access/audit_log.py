@@ -15,7 +15,7 @@ from typing import Any
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.access.rights import ROLES, named
-from bot.handlers import Feature, Turn, command, press
+from bot.feature import Feature, Turn, command, press
 from bot.outbox import Answer, Choice
 from bot.storage.store import Store, Tx
 from bot.storage.tables.people import Entry

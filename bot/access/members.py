@@ -18,7 +18,7 @@ from bot.access.onboarding import hashed
 from bot.access.policy import Access, Actor, Role, may_set
 from bot.access.rights import ROLES, Rights, may_change, named, refusal
 from bot.errors import BadInput
-from bot.handlers import After, Feature, Turn, command, press
+from bot.feature import After, Feature, Turn, command, press
 from bot.outbox import Answer, Choice
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx

@@ -19,8 +19,8 @@ from bot.access.directory import MemberDirectory
 from bot.access.policy import Actor, Decision, Role
 from bot.access.rate_limit import RateLimit
 from bot.access.rights import Rights
-from bot.feature import CommandHandler
-from bot.handlers import ENDED, Feature, Instead, Turn, command, press
+from bot.feature import ENDED, Feature, Instead, Turn, command, press
+from bot.handlers import CommandHandler
 from bot.outbox import Answer, Choice, Outcome, end_turn, finish, finish_turn, finish_with_notice, with_choices
 from bot.ports import Reply, Transport
 from bot.prompts.greeting import welcome

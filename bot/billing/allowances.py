@@ -23,7 +23,7 @@ from bot.access.rights import refusal
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, set_caps, subject, until_month
 from bot.errors import BadInput, NotAllowed
-from bot.handlers import ENDED, NOT_MINE, Feature, Instead, Result, Turn, awaited, command, press
+from bot.feature import ENDED, NOT_MINE, Feature, Instead, Result, Turn, awaited, command, press
 from bot.outbox import Answer, Ask, Choice, end_question, end_turn, finish
 from bot.ports import Reply
 from bot.storage.repositories.members import Allowance

@@ -11,7 +11,7 @@ from bot.billing import pricing, usage_chart
 from bot.billing.allowances import what_is_left
 from bot.billing.budget import Budget
 from bot.billing.instances import Instance
-from bot.handlers import Feature, Turn, command
+from bot.feature import Feature, Turn, command
 from bot.ports import Reply
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.repositories.money.ledger import Line

@@ -9,7 +9,7 @@ from bot.access.policy import Access, Actor
 from bot.access.rights import ROLES
 from bot.billing.allowances import what_is_left
 from bot.billing.budget import Budget
-from bot.handlers import Feature, Turn, command
+from bot.feature import Feature, Turn, command
 from bot.storage.store import Store, Tx
 
 

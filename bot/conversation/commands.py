@@ -9,7 +9,7 @@ from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.conversation_list import request_title
 from bot.conversation.request import Options
-from bot.handlers import ENDED, Feature, Instead, Turn, command, kind, press
+from bot.feature import ENDED, Feature, Instead, Turn, command, kind, press
 from bot.outbox import Answer, end_question
 from bot.ports import Reply
 from bot.storage.store import Store, Tx

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.conversation.helper_model import HelperModel
-from bot.handlers import Feature, Turn, awaited, command, job, press
+from bot.feature import Feature, Turn, awaited, command, job, press
 from bot.outbox import Answer, Ask, Choice
 from bot.ports import Reply, Transport
 from bot.prompts.catalog import instruct

@@ -15,7 +15,7 @@ from bot.conversation import branching
 from bot.conversation.helper_model import HelperModel
 from bot.conversation.request import Preview
 from bot.errors import BadInput
-from bot.handlers import Feature, Turn, awaited, command, job, press, section
+from bot.feature import Feature, Turn, awaited, command, job, press, section
 from bot.llm import prompt
 from bot.outbox import Answer, Ask, Choice, Page
 from bot.prompts.catalog import instruct

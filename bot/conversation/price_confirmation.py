@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.conversation.assistant import Assistant
-from bot.handlers import ENDED, Feature, Instead, Turn, press
+from bot.feature import ENDED, Feature, Instead, Turn, press
 from bot.outbox import Answer
 from bot.ports import Reply
 from bot.storage.store import Store, Tx

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.conversation.assistant import Assistant
 from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_start import Approval
-from bot.handlers import ENDED, Feature, Instead, Turn, press
+from bot.feature import ENDED, Feature, Instead, Turn, press
 from bot.outbox import finish_turn, notice_of, remove_buttons
 from bot.ports import Reply
 from bot.storage.store import Store, Tx

@@ -16,8 +16,8 @@ from bot.desk.rating import Rating
 from bot.desk.team.operators import React
 from bot.errors import LimitReached
 from bot.extension import Decision
-from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.feedback import value
+from bot.handlers import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, finish, finish_turn, remove_buttons, with_choices
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.desk.desk import Desk, Places
-from bot.handlers import Feature, job
+from bot.feature import Feature, job
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import OPEN_CASE, Case
 from bot.texts.catalog import say

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
-from bot.handlers import Feature, Turn, press
+from bot.feature import Feature, Turn, press
 from bot.outbox import Answer, finish_turn
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import NEWEST_CASE, Case

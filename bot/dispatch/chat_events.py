@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.handlers import After, Feature, Turn, kind
+from bot.feature import After, Feature, Turn, kind
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
 from bot.types import Kind

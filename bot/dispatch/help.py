@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision
-from bot.feature import Command, Handlers, joined
-from bot.handlers import Feature, Turn, command, job
+from bot.feature import Feature, Turn, command, job
+from bot.handlers import Command, Handlers, joined
 from bot.jobs.menus import KIND
 from bot.outbox import Answer
 from bot.ports import Menu, Transport

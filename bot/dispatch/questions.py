@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
-from bot.feature import ReplyHandler
-from bot.handlers import ENDED, Feature, Instead, Turn, kind, press
+from bot.feature import ENDED, Feature, Instead, Turn, kind, press
+from bot.handlers import ReplyHandler
 from bot.media.attachments import Attachments
 from bot.outbox import Answer, Effect, end_question, finish, finish_turn, finish_with_notice, with_choices
 from bot.ports import Reply

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bot.clock import Clock
 from bot.dispatch.lanes import Lanes
-from bot.handlers import Again, Feature, Turn, job, press
+from bot.feature import Again, Feature, Turn, job, press
 from bot.outbox import ALONE, Answer, with_choices
 from bot.ports import Reply, Transport
 from bot.storage.store import Store, Tx

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from bot.access.policy import RULES, Access, Actor, Decision
 from bot.dispatch.fallback import Fallback
 from bot.dispatch.questions import Questions
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ButtonHandler, Handlers
 from bot.outbox import as_notice, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress

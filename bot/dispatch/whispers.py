@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot.dispatch.questions import Questions
-from bot.handlers import ENDED, Feature, Instead, Turn, command
+from bot.feature import ENDED, Feature, Instead, Turn, command
 from bot.outbox import Answer
 from bot.ports import Reply
 from bot.storage.store import Store

@@ -16,7 +16,7 @@ from bot.evaluation.collecting import Sources, collect, count_by_origin, make_ca
 from bot.evaluation.experiments import describe, list_experiments
 from bot.evaluation.report import shorten
 from bot.evaluation.results import Pair, State, compare_last_runs
-from bot.handlers import Feature, Turn, command
+from bot.feature import Feature, Turn, command
 from bot.llm.topics.routing_file import RoutingTable
 from bot.outbox import Answer
 from bot.prompts.library import Library

@@ -31,7 +31,7 @@ SANDBOX = "GOVORUN_SANDBOX"
 class HandlerExtension:
     """What a programmer adds to the handling of messages.
 
-    The `features` are classes (`handlers.Feature`). The first of the `middleware` is the outermost. `dispatcher` holds
+    The `features` are classes (`feature.Feature`). The first of the `middleware` is the outermost. `dispatcher` holds
     the `routers` after the first start, as aiogram includes a router only once; `router_states` keeps the states of
     their dialogues (None: the database). `without` are the words of commands that are switched off, and `place` is
     where the App says so, as "shop.py:12: ".

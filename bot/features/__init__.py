@@ -1,1 +1,1 @@
-"""Commands and buttons, one feature a file. Each class is a `Feature` (`bot/handlers.py`)."""
+"""Commands and buttons, one feature a file. Each class is a `Feature` (`bot/feature.py`)."""

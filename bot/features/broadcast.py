@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.errors import BadInput
-from bot.handlers import NOT_MINE, Again, Feature, Result, Turn, awaited, command, job, press
+from bot.feature import NOT_MINE, Again, Feature, Result, Turn, awaited, command, job, press
 from bot.outbox import Answer, Ask, Choice, end_question
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say

@@ -20,8 +20,8 @@ from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import Ownership, TurnContext
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.extension import Review
+from bot.feature import Feature, Turn, command, job, press
 from bot.features.task_list import cancel_choice
-from bot.handlers import Feature, Turn, command, job, press
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from bot.handlers import After, Feature, Turn, kind, press
+from bot.feature import After, Feature, Turn, kind, press
 from bot.knowledge.learning.gaps import Dislikes
 from bot.storage.store import Store, Tx
 from bot.storage.tables.history import Judgement

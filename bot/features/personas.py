@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from bot.access.audit_log import store_choices
 from bot.conversation.assistant import Assistant
+from bot.feature import Feature, Question, Turn, command, press, section
 from bot.features.settings_panel import pairs
-from bot.handlers import Feature, Question, Turn, command, press, section
 from bot.outbox import Choice, Page
 from bot.prompts.greeting import greeting, suggested
 from bot.prompts.library import ASSISTANT, Library

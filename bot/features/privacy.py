@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.extension import OwnData
+from bot.feature import After, Feature, Turn, command, job, press, section
 from bot.features.data_export import BIGGEST, Rows, filed, zips
-from bot.handlers import After, Feature, Turn, command, job, press, section
 from bot.jobs import operations
 from bot.outbox import Answer, Choice, Page, delivery_key
 from bot.ports import Reply, Transport

@@ -16,12 +16,12 @@ from typing import Any
 from zlib import crc32
 
 from bot.errors import BadInput
+from bot.feature import NOT_MINE, Again, Feature, Result, Turn, awaited, command, job, press, section
 from bot.features.settings_panel import pairs
 from bot.features.task_list import cancel_choice, named_cancel_choice
 from bot.features.times import reading, zones
 from bot.features.times.reading import Reading, When
 from bot.features.times.sayings import shown_clock, shown_span, shown_time
-from bot.handlers import NOT_MINE, Again, Feature, Result, Turn, awaited, command, job, press, section
 from bot.outbox import Answer, Ask, Choice, Page, delivery_key, end_question, expire_buttons, remove_buttons
 from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log

@@ -1,6 +1,6 @@
 """The settings panel: /settings, /model, /reasoning and /language open one message that changes in place.
 
-Begin with `SettingsPanel.settings`, the overview, which lists the sections of all features (`feature.Section`). A
+Begin with `SettingsPanel.settings`, the overview, which lists the sections of all features (`handlers.Section`). A
 press on a section shows its page in the same message; a press on a value stores it, marks it with a tick and says so
 in a toast. The model chosen in the chat has precedence over the user's own, this over the model of the persona, and
 this over the default of the operator.
@@ -15,8 +15,8 @@ from decimal import Decimal
 from bot.access.audit_log import store_choices
 from bot.ai import Profile
 from bot.billing.pricing import MILLION, currency
-from bot.feature import Section
-from bot.handlers import Feature, Turn, command, press, section
+from bot.feature import Feature, Turn, command, press, section
+from bot.handlers import Section
 from bot.jobs import menus
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import ALONE, Answer, Choice, Page

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from bot.access.policy import Access, Actor, Decision
 from bot.errors import ModelError
-from bot.handlers import After, Feature, Turn, command, press, section
+from bot.feature import After, Feature, Turn, command, press, section
 from bot.jobs import operations
 from bot.outbox import Answer, Choice, Page, remove_buttons
 from bot.storage.store import Store, Tx

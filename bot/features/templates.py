@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput
-from bot.handlers import NOT_MINE, Feature, Question, Result, Turn, awaited, command, press
+from bot.feature import NOT_MINE, Feature, Question, Result, Turn, awaited, command, press
 from bot.outbox import Answer, Choice, end_question
 from bot.prompts.library import Library
 from bot.prompts.schema import Blank, Template, said

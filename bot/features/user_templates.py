@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput
-from bot.handlers import NOT_MINE, Feature, Question, Result, Turn, awaited, command, press, section
+from bot.feature import NOT_MINE, Feature, Question, Result, Turn, awaited, command, press, section
 from bot.outbox import Answer, Ask, Choice, Page
 from bot.prompts.schema import PLACE
 from bot.storage.store import Store, Tx

@@ -9,7 +9,7 @@ from bot.ai import Searcher, Source
 from bot.billing.metering import BillTo, Meter
 from bot.conversation.cost import ask_price, price_choice
 from bot.errors import BadInput, ModelError, ModelRefused, NotAgreed
-from bot.handlers import Feature, Turn, command, press
+from bot.feature import Feature, Turn, command, press
 from bot.knowledge import citations
 from bot.outbox import Answer
 from bot.ports import Reply

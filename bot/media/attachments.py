@@ -15,7 +15,7 @@ from bot.concurrency.child_pool import ChildPool, ChildSlot
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError, Unreadable
-from bot.handlers import ENDED, Feature, Instead, Turn, press
+from bot.feature import ENDED, Feature, Instead, Turn, press
 from bot.knowledge import extraction
 from bot.knowledge.documents import Documents
 from bot.knowledge.sources.source import trouble_text

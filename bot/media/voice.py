@@ -15,7 +15,7 @@ from bot.ai import Answered, Failed, SpeechToText, TextToSpeech
 from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildSlot
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
-from bot.handlers import Feature, Turn, command, job, press, section
+from bot.feature import Feature, Turn, command, job, press, section
 from bot.media import audio
 from bot.outbox import Answer, Choice, Page, delivery_key
 from bot.ports import Reply, Transport

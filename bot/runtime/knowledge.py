@@ -18,7 +18,6 @@ from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
 from bot.conversation.question.judging import SentenceJudge
 from bot.conversation.question.rewriting import QuestionRewriter
-from bot.feature import Handlers
 from bot.features.knowledge.exported_quotes import ExportedQuotes
 from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
@@ -30,6 +29,7 @@ from bot.features.knowledge.source_view import SourceView
 from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
 from bot.features.privacy import QuoteReader, no_quotes
+from bot.handlers import Handlers
 from bot.knowledge import rights
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase

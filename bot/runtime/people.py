@@ -18,8 +18,8 @@ from bot.billing.metering import Meter
 from bot.billing.pricing import PriceList
 from bot.billing.usage import UsageReport
 from bot.billing.who_am_i import WhoAmI
-from bot.feature import Handlers
 from bot.features.privacy import MorePersonalData, Privacy
+from bot.handlers import Handlers
 from bot.ports import Transport
 from bot.prompts.library import Library
 from bot.providers import catalog

@@ -37,7 +37,6 @@ from bot.dispatch.queue_notice import QueueNotice
 from bot.dispatch.router import Router, Take
 from bot.dispatch.throttle import Throttle, TurnAway
 from bot.dispatch.whispers import Whispers
-from bot.feature import Handlers, joined
 from bot.features import web_search
 from bot.features.broadcast import Broadcast
 from bot.features.deferred_answers import KIND as LATER
@@ -49,6 +48,7 @@ from bot.features.task_list import TaskList
 from bot.features.templates import Templates
 from bot.features.user_templates import UserTemplates
 from bot.features.web_search import WebSearch
+from bot.handlers import Handlers, joined
 from bot.jobs.failures import FailureNotice
 from bot.jobs.worker import JobWorker
 from bot.knowledge.documents import Documents

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bot.access.audit_log import PAGE
 from bot.cli import app as cli
-from bot.feature import Handlers, joined
+from bot.handlers import Handlers, joined
 from bot.sandbox.telegram.server_facade import BOT, buttons_of
 from bot.storage.store import Tx
 from bot.texts.catalog import say

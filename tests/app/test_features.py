@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from bot import App
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, ConfigError
-from bot.handlers import NOT_MINE, Again, Feature, Question, Result, Turn, awaited, command, job, press
+from bot.feature import NOT_MINE, Again, Feature, Question, Result, Turn, awaited, command, job, press
 from bot.outbox import Answer, Ask, Choice
 from bot.storage.rows import Col, Row, column
 from bot.storage.schema import Id

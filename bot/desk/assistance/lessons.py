@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from bot.access.policy import Access, Actor, Role
 from bot.desk.cards import OPERATORS
 from bot.desk.desk import Desk
-from bot.feature import Handlers
 from bot.features.knowledge.learned import LONGEST, LearnedEntries
+from bot.handlers import Handlers
 from bot.knowledge import rights
 from bot.knowledge.learning.gaps import note_person
 from bot.outbox import Page

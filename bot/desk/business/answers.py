@@ -16,7 +16,7 @@ from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
 from bot.desk.policy.desk_file import Accounts
 from bot.errors import LimitReached, ModelError
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ButtonHandler, Handlers
 from bot.outbox import Choice, end_question, finish_asking, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress

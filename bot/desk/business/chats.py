@@ -16,7 +16,7 @@ from bot.desk.business.rules import is_owners
 from bot.desk.cards import CALLED, OPERATORS
 from bot.desk.desk import Desk, Places
 from bot.desk.policy.desk_file import Accounts
-from bot.feature import Handlers
+from bot.handlers import Handlers
 from bot.outbox import finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.messages import OPEN, Remembered

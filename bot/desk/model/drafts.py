@@ -21,7 +21,7 @@ from bot.desk.formatting import Piece, harmless
 from bot.desk.mirror import Mirror
 from bot.desk.model.quotes import Quoted, checked
 from bot.errors import LimitReached, ModelError
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ButtonHandler, Handlers
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct

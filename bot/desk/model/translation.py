@@ -15,7 +15,7 @@ from bot.desk.desk import Places
 from bot.desk.mirror import Mirror
 from bot.desk.model.faithful import lost
 from bot.errors import ModelError
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ButtonHandler, Handlers
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct

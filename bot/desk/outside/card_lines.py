@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from bot.desk.desk import LINES, Desk, Places
 from bot.desk.formatting import harmless
 from bot.extension import Customer, OwnLines
-from bot.feature import Handlers
+from bot.handlers import Handlers
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import Case
 from bot.texts.catalog import say

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from bot.desk.desk import HOOK, Desk
 from bot.errors import ModelError, ModelUnavailable
-from bot.feature import Handlers
+from bot.handlers import Handlers
 from bot.http.client import Http
 from bot.storage.store import Store
 from bot.types import Job

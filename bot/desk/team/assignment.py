@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.desk.cards import card_of
 from bot.desk.desk import ASSIGN, Desk, Places
 from bot.desk.formatting import Piece, formatted
-from bot.handlers import Again, Feature, job
+from bot.feature import Again, Feature, job
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CASES_BY_WAIT, EVENTS, HELD, ON_DUTY, WAITING, Case, OperatorDuty
 from bot.texts.catalog import say

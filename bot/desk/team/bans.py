@@ -14,7 +14,7 @@ from bot.access.rights import Rights
 from bot.desk.cases import Close, NotPossible
 from bot.desk.desk import Desk, Places
 from bot.desk.policy.desk_file import seconds_of
-from bot.handlers import Feature, job
+from bot.feature import Feature, job
 from bot.storage.store import Tx
 from bot.storage.tables.desk import Case
 from bot.types import Job

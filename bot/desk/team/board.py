@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
-from bot.handlers import Feature, job
+from bot.feature import Feature, job
 from bot.storage.repositories.desk import BOARD
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CASES_BY_WAIT, HELD, SNOOZED, WAITING, Case

@@ -15,7 +15,7 @@ from bot.billing.usage_chart import Day, draw
 from bot.desk.assistance.purse import Purse
 from bot.desk.desk import Desk, Places
 from bot.desk.team.duty import on_duty
-from bot.feature import ButtonHandler, Command, Handlers
+from bot.handlers import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress

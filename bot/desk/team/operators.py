@@ -17,7 +17,7 @@ from bot.desk.team.duty import leave
 from bot.desk.team.menus import Menus
 from bot.desk.team.message_meaning import Heard, Intent, intent_of, is_note, is_word
 from bot.desk.team.operator_commands import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
-from bot.feature import ButtonHandler, Command, Handlers
+from bot.handlers import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, expire_buttons, finish_turn, remove_buttons
 from bot.ports import Handler, Reply
 from bot.prompts.schema import Broken

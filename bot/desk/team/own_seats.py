@@ -14,13 +14,12 @@ from bot.desk.desk import Desk, Places
 from bot.desk.formatting import harmless
 from bot.desk.mirror import Mirror, keep
 from bot.desk.team.message_meaning import is_note, is_word
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ButtonHandler, Handlers
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.rows import Query
 from bot.storage.store import Store, Tx
-from bot.storage.tables.desk import CUSTOMER, HELD, OPEN_CASE, Case, Relay, Seat
+from bot.storage.tables.desk import CUSTOMER, HELD, OPEN_CASE, SEATS, Case, Relay, Seat
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Outgoing, Permission
 
@@ -104,9 +103,7 @@ class OwnSeats:
         if tx.buttons.find_awaited(incoming.address, incoming.user.id) is not None:
             return []  # the bot waits for an answer to a question of its own
         choices, kept = list[Choice](), keep(tx, incoming)
-        for seat in tx.all(Query(Seat, order=[Seat.id]), bot=self.desk.bot, place=incoming.address.chat, flat=True)[
-            -MOST:
-        ]:
+        for seat in tx.all(SEATS, bot=self.desk.bot, place=incoming.address.chat, flat=True)[-MOST:]:
             case = tx.one(OPEN_CASE, address=seat.customer)
             if case is not None and case.owner == HELD and case.holder == incoming.user.id:
                 label = f"#{case.number} {harmless(case.name)[0]}"[:LONGEST_LABEL]

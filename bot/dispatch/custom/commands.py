@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.dispatch.custom.dialogues import Call, Dialogues
 from bot.extension import OwnCommand
-from bot.feature import Command, CommandHandler, Handlers
+from bot.handlers import Command, CommandHandler, Handlers
 from bot.ports import Reply
 from bot.types import Incoming, Permission
 

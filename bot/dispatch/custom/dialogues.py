@@ -17,7 +17,7 @@ from bot.dispatch.custom.asking import Answers, Asked, Run
 from bot.extension import OwnCommand
 from bot.extension.commands import Answer
 from bot.extension.mistakes import blaming, messages
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ButtonHandler, Handlers
 from bot.media.attachments import is_picture
 from bot.outbox import (
     Choice,

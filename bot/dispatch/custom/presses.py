@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.access.policy import Access, Actor, Decision
 from bot.dispatch.custom.answers import PRESS
 from bot.dispatch.custom.dialogues import Call, Dialogues
-from bot.feature import ButtonHandler, Handlers
+from bot.handlers import ButtonHandler, Handlers
 from bot.outbox import finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress

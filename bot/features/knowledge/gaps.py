@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from bot.access.policy import Actor
 from bot.access.rights import Rights
 from bot.errors import BadInput, ConfigError
+from bot.feature import NOT_MINE, Feature, Instead, Turn, awaited, command, press
 from bot.features.knowledge.learned import LearnedEntries, taught
-from bot.handlers import NOT_MINE, Feature, Instead, Turn, awaited, command, press
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Answer, Ask, Choice, Outcome, Page

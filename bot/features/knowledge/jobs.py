@@ -19,7 +19,7 @@ from bot.access.rights import Rights
 from bot.billing.budget import duration
 from bot.billing.pricing import shown
 from bot.errors import ConfigError, LimitReached, ModelProtocolError
-from bot.handlers import Feature, job
+from bot.feature import Feature, job
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import TURN, Estimate

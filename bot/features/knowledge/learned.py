@@ -12,8 +12,8 @@ from bot.access.policy import Actor, Role
 from bot.access.rights import Rights
 from bot.billing.metering import BillTo
 from bot.errors import BadInput, ConfigError
+from bot.feature import NOT_MINE, Again, Feature, Instead, Turn, awaited, job, press
 from bot.features.knowledge.jobs import request_embedding, send
-from bot.handlers import NOT_MINE, Again, Feature, Instead, Turn, awaited, job, press
 from bot.jobs.learning import REVIEW
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries

@@ -16,6 +16,7 @@ from pathlib import Path
 from bot.access.policy import Access, Actor, Decision
 from bot.access.rights import Rights
 from bot.errors import BadInput, ConfigError, Refused, TooLarge, TransportError
+from bot.feature import Feature, Turn, command, press
 from bot.features.knowledge.jobs import (
     EMBED,
     SYNC,
@@ -27,7 +28,6 @@ from bot.features.knowledge.jobs import (
     request_sync,
 )
 from bot.features.knowledge.search_page import SearchPage
-from bot.handlers import Feature, Turn, command, press
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import Estimate

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_end import ALONE
-from bot.handlers import ENDED, Feature, Instead, Turn, job, press
+from bot.feature import ENDED, Feature, Instead, Turn, job, press
 from bot.outbox import Answer, finish_with_notice, remove_buttons
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bot.access.policy import Access, Actor
 from bot.billing.metering import BillTo
 from bot.errors import BadInput, ConfigError
-from bot.handlers import Feature, Turn, press
+from bot.feature import Feature, Turn, press
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Answer, Choice

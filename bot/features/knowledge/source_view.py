@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.conversation.branching import SOURCE
-from bot.handlers import Feature, Turn, press
+from bot.feature import Feature, Turn, press
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.outbox import Answer, Choice
 from bot.storage.repositories.knowledge.passages import QuotedPassage

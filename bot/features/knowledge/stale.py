@@ -16,8 +16,8 @@ from bot.access.policy import Access, Actor
 from bot.access.rights import Rights
 from bot.billing.metering import BillTo
 from bot.errors import ConfigError
+from bot.feature import Feature, Turn, job, press
 from bot.features.knowledge.jobs import send
-from bot.handlers import Feature, Turn, job, press
 from bot.jobs.learning import REVIEW, STALE
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries

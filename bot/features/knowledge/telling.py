@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bot.access.policy import Access, Actor, Decision
 from bot.conversation.assistant import Assistant
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused
-from bot.handlers import Feature, Turn, job, press
+from bot.feature import Feature, Turn, job, press
 from bot.jobs.learning import TELL
 from bot.knowledge.answer.citing import Citing
 from bot.outbox import Answer, remove_buttons

@@ -17,9 +17,9 @@ from bot.billing.budget import IMAGES, Budget
 from bot.config.settings import Settings
 from bot.conversation.cost import ask_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
+from bot.feature import ENDED, NOT_MINE, Feature, Instead, Turn, awaited, command, job, press
 from bot.features.pictures.models import PictureModels, drawn_by
 from bot.features.pictures.prompt_improver import LONGEST, PromptImprover
-from bot.handlers import ENDED, NOT_MINE, Feature, Instead, Turn, awaited, command, job, press
 from bot.jobs import operations
 from bot.jobs.operations import AGAIN, AtOnce, FailureReason, OperationRunner, PollSchedule
 from bot.outbox import Answer, Ask, Outcome, delivery_key, end_question, end_turn, replies_to_question

@@ -22,9 +22,9 @@ from bot.errors import Lost, ProgramError, StorageUnavailable
 from bot.extension import Answer, JobRun, OwnJob, Running, Schedule
 from bot.extension.mistakes import blaming, messages
 from bot.extension.running import current
-from bot.feature import Handlers
 from bot.features.program.messages import Messages, Said, delivery_key, ensure_known, hashed
 from bot.features.times import zones
+from bot.handlers import Handlers
 from bot.storage.store import Store, Tx
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.topic_choice import CORRECT, PICK, WRONG, TopicChooser
-from bot.handlers import ENDED, After, Feature, Instead, Turn, command, press
+from bot.feature import ENDED, After, Feature, Instead, Turn, command, press
 from bot.outbox import Answer, Choice
 from bot.ports import Reply
 from bot.storage.repositories.messages import Remembered

@@ -16,8 +16,8 @@ from bot.dispatch.pipeline import Layer
 from bot.dispatch.router import Take
 from bot.errors import ConfigError
 from bot.extension.extension import HandlerExtension
-from bot.feature import Handlers, joined
 from bot.features.times import reading, zones
+from bot.handlers import Handlers, joined
 from bot.runtime.parts import Given, Ground
 
 KEPT = ("persona.ask",)  # questions that the greeting suggests

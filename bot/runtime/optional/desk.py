@@ -16,8 +16,8 @@ from bot.conversation.helper_model import HelperModel
 from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
 from bot.dispatch.throttle import MissedNotes
-from bot.feature import Handlers
-from bot.handlers import Feature
+from bot.feature import Feature
+from bot.handlers import Handlers
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CASES_BY_WAIT

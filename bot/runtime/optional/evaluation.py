@@ -19,7 +19,7 @@ from bot.config.groups.money import BudgetSettings
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.extension import OwnCase
-from bot.feature import Handlers
+from bot.handlers import Handlers
 from bot.prompts.library import Library
 from bot.runtime.parts import Answering, Given, Ground
 

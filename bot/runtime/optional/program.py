@@ -13,7 +13,6 @@ from bot.dispatch.pipeline import Layer
 from bot.extension import Running
 from bot.extension.endpoints import by_path
 from bot.extension.running import current
-from bot.feature import Handlers
 from bot.features.program.caller_faults import Refusals
 from bot.features.program.endpoints import Endpoints
 from bot.features.program.jobs import OwnJobs, Planner
@@ -21,6 +20,7 @@ from bot.features.program.lifespan import opened
 from bot.features.program.messages import Messages, WithButtons
 from bot.features.program.models import ProgramModels
 from bot.features.program.running import Rehearsal, RunningBot
+from bot.handlers import Handlers
 from bot.ports import Handler, Outbox, Reply, Transport
 from bot.runtime.bot import Bot
 from bot.runtime.optional.transports import OwnMessenger, Transports, check, place_of

@@ -23,7 +23,9 @@ from bot.storage.tables.desk import (
     EDITED,
     EVENTS,
     HELD,
+    NEWEST_DECIDED,
     NEWEST_DRAFT,
+    NEWEST_TOPICS,
     NOTE,
     OFFERED,
     RELAYS,
@@ -317,8 +319,7 @@ class Seats(Repository):
 
     def list_newest_topics(self, bot: int, place: int) -> Sequence[int]:
         """Return the numbers of the newest topics of a group in which customers are seen."""
-        newest = Query(Seat, Seat.topic > 0, order=[Seat.topic.desc()])
-        return [seat.topic for seat in self.all(newest, limit=MAX_NEWEST_TOPICS, bot=bot, place=place)]
+        return [seat.topic for seat in self.all(NEWEST_TOPICS, limit=MAX_NEWEST_TOPICS, bot=bot, place=place)]
 
     def busiest(self, bot: int, chat: int, since: float) -> float:
         """Return how many messages a minute the bot sent to a group in the busiest ten minutes since a Unix time."""
@@ -408,8 +409,7 @@ class Drafts(Repository):
         """Return what operators did with the newest `limit` drafts of a topic (`SENT`, `EDITED` or `DROPPED`), newest
         first.
         """
-        decided = Query(Draft, Draft.state != OFFERED, order=[Draft.id.desc()])
-        return [one.state for one in self.all(decided, limit=limit, bot=bot, label=label, automatic=False)]
+        return [one.state for one in self.all(NEWEST_DECIDED, limit=limit, bot=bot, label=label, automatic=False)]
 
     def read_label(self, case_id: int) -> str:
         """Return the topic of the newest draft of a case, "" if there is none, or it has no topic."""

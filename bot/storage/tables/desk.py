@@ -140,7 +140,9 @@ class Seat(
         return Address(self.customer.transport, self.customer.bot, self.place, self.topic)
 
 
+SEATS = Query(Seat, order=[Seat.id])
 NEWEST_SEATS = Query(Seat, order=[Seat.id.desc()])
+NEWEST_TOPICS = Query(Seat, Seat.topic > 0, order=[Seat.topic.desc()])
 
 
 class Relay(
@@ -235,6 +237,7 @@ class Draft(
 
 
 NEWEST_DRAFT = Query(Draft, order=[Draft.id.desc()])
+NEWEST_DECIDED = Query(Draft, Draft.state != OFFERED, order=[Draft.id.desc()])
 
 
 class AutomaticTopic(Row, table="desk_automatic"):

@@ -24,7 +24,7 @@ import pytest
 from bot import App, Button, Incoming, Outgoing, Reply
 from bot.ai import Answered, Findings, Finished, ImageRequest, Request
 from bot.extension import Extension
-from bot.feature import joined
+from bot.handlers import joined
 from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
